@@ -1,0 +1,118 @@
+"Public names: docstring, types, docments. Cells: known directives, in their place. Notebooks: form, and import order."
+import ast
+import importlib
+import inspect
+import re
+import sys
+
+from execnb.nbio import read_nb
+from fastcore.docments import docments, empty
+from nbdev.config import get_config
+from nbdev.process import extract_directives
+
+KNOWN = set('''default_exp export exporti exports hide hide_line slow cuda eval: echo: output: include: label: warning:
+    fig-cap: fig-alt: fig-width: fig-height: tbl-cap: code-fold: code-summary: column:'''.split())
+
+
+def signature(name, f):
+    "What is missing in the documentation of one function."
+    if not f.__doc__ and not name.endswith('.__init__'):
+        yield f'{name}: no docstring'
+    for p, d in docments(f, full=True, args_kwargs=True).items():
+        if p in ('self', 'cls'):
+            continue
+        none = p == 'return' and d.anno in (None, 'None', empty)
+        if d.anno is empty and (p != 'return' or name.split('.')[-1] != '__init__'):
+            yield f'{name}({p}): no type'
+        hook = name.split('.')[-1].startswith('on_')     # a framework's callback: its parameters are documented there
+        if not d.docment and not none and not hook:
+            yield f'{name}({p}): no docment'
+
+
+def fields(name, cls):
+    "Public fields of a dataclass that have no comment of their own."
+    src = inspect.getsource(cls)
+    lines = src.splitlines()
+    body = ast.parse(inspect.cleandoc(src)).body[0].body
+    for a in body:
+        if isinstance(a, ast.AnnAssign) and a.target.id[0] != '_':
+            if not any('#' in x for x in lines[a.lineno - 1:a.end_lineno]):
+                yield f'{name}({a.target.id}): no docment'
+
+
+def public(mod):
+    "What is missing in the documentation of the names that a module exports."
+    for n in mod.__all__:
+        o = getattr(mod, n)
+        if inspect.isfunction(o):
+            yield from signature(n, o)
+        if not inspect.isclass(o):
+            continue
+        if not o.__doc__ or o.__doc__.startswith(f'{n}('):     # a dataclass writes its signature there
+            yield f'{n}: no docstring'
+        if '__dataclass_fields__' in vars(o):
+            yield from fields(n, o)
+        for k, f in vars(o).items():
+            if isinstance(f, property) and f.fget and k[0] != '_':
+                if not f.__doc__ or 'return' not in f.fget.__annotations__:
+                    yield f'{n}.{k}: no docstring or no type'
+                continue
+            f = getattr(f, '__func__', f)
+            own = inspect.isfunction(f) and f.__module__ == mod.__name__ and f.__qualname__.startswith(n)
+            generated = k == '__init__' and '__dataclass_fields__' in vars(o)
+            if own and not generated and (k[0] != '_' or k == '__init__'):
+                yield from signature(f'{n}.{k}', f)
+
+
+def notebook(path):
+    "Directives that nbdev would silently ignore, imports against the number order, and a page without its head or tail."
+    cells = [c for c in read_nb(path).cells if c.source.strip()]
+    number = {p.stem[3:]: p.stem[:2] for p in path.parent.glob('[0-9][0-9]_*.ipynb')}
+    for c in cells:
+        if c.cell_type != 'code':
+            continue
+        d = extract_directives(c, remove=False)
+        for k in d.keys() - KNOWN:
+            yield f'cell {c.id}: unknown directive {k}'
+        for line in c.source.splitlines():
+            if re.match(r'\s*#\s*\|', line) and not re.match(r'#\|\s?[\w-]+', line):
+                yield f'cell {c.id}: {line.strip()!r} is not how a directive is written'
+        below = re.split(r'^(?!#\||%%|$)', c.source, maxsplit=1, flags=re.M)[1:]
+        for k in re.findall(r'^#\|\s*([\w-]+:?)', ''.join(below), flags=re.M):
+            yield f'cell {c.id}: directive {k} stands below code, where it does nothing'
+        for m in re.findall(r'^\s*(?:from|import) tft_nb\.(\w+)', c.source, flags=re.M):
+            if 'hide' not in d and number.get(m, '') > path.stem[:2] and path.stem[0].isdigit():
+                yield f'cell {c.id}: imports {m}, which comes later'
+        if c.cell_type == 'code' and 'nbdev_export(' not in c.source and not d.keys() & {'export', 'exports', 'exporti', 'eval:'}:
+            kinds = {type(n) for n in ast.walk(ast.parse(c.source))}
+            if kinds & {ast.Import, ast.ImportFrom} and kinds & {ast.Expr, ast.Assign}:
+                yield f'cell {c.id}: imports must stand alone in a cell (nbdev runs such cells when it builds the docs)'
+    head = next((c.source for c in cells if c.cell_type == 'markdown'), '')
+    if not re.fullmatch(r'# [^\n]+\n\s*\n?> [^\n]+\s*', head):
+        yield 'the first prose cell must be a title and a summary and no more (nbdev drops the rest): "# Title", "> one line"'
+    exports = bool(re.match(r'[0-4]\d_', path.stem))
+    text = '\n'.join(c.source for c in cells if c.cell_type == 'code')
+    if exports and f'#| default_exp {path.stem[3:]}\n' not in text + '\n':
+        yield f'no cell says "#| default_exp {path.stem[3:]}"'
+    if exports and 'nbdev_export()' not in cells[-1].source:
+        yield 'the last cell must call nbdev_export()'
+    if not exports and re.search(r'^#\| *(default_exp|export)', text, flags=re.M):
+        yield 'a story exports nothing'
+
+
+def main():
+    cfg = get_config()
+    sys.path.insert(0, str(cfg.config_path))
+    bad = []
+    modules = [p.stem for p in sorted(cfg.lib_path.glob('*.py')) if p.stem[0] != '_']
+    for m in modules:
+        bad += [f'{cfg.lib_name}.{m}: {b}' for b in public(importlib.import_module(f'{cfg.lib_name}.{m}'))]
+    nbs = sorted(cfg.nbs_path.glob('*.ipynb'))
+    for p in nbs:
+        bad += [f'{p.name}: {b}' for b in notebook(p)]
+    print('\n'.join(bad) or f'{len(modules)} modules and {len(nbs)} notebooks are in order')
+    sys.exit(bool(bad) or not modules)
+
+
+if __name__ == '__main__':
+    main()
