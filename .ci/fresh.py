@@ -21,14 +21,14 @@ def key(o):
     return [(o.get('name'), k, '<image>' if k.startswith('image') else stable(text(v))) for k, v in sorted(data.items())]
 
 
-NUMBER = re.compile(r'\d+(?:\.\d+)?(?:e[+-]?\d+)?')
+NUMBER = re.compile(r'(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?')
 
 
 def same(was, now):
     """The same outputs: equal text, and numbers equal to 5 % or to one unit of their last printed digit (whole numbers: exactly,
     unless an exponent or a point is printed), since another processor rounds a training otherwise."""
     if isinstance(was, str) and isinstance(now, str):
-        words = lambda s: re.sub(r'[\s-]+', ' ', NUMBER.sub('#', s))
+        words = lambda s: re.sub(r'\s+|--+', ' ', NUMBER.sub('#', s))
         return words(was) == words(now) and all(map(close, NUMBER.findall(was), NUMBER.findall(now)))
     if isinstance(was, (list, tuple)) and isinstance(now, (list, tuple)):
         return len(was) == len(now) and all(map(same, was, now))
