@@ -13,6 +13,7 @@ from tft_nb.loss import quantile_loss
 from tft_nb.model import TFT, SharedWindows
 from tft_nb.train import TrainConfig, Trainer
 
+SPEC = PanelSpec(series='series', time='time', target='y', known=('k0', 'k1', 'k2', 'kcat'), observed=('p0', 'p1', 'p2'), static=('scat',))
 GROUP = int(os.environ.get('BENCH_GROUP', '8'))  # overlapping windows a horizon apart; 1: independent windows
 
 
@@ -40,8 +41,7 @@ class Ticking:
 
 def build(panel, spec):
     "The network, the windows, one fixed step and the training loop."
-    names = PanelSpec(series='series', time='time', target='y', known=('k0', 'k1', 'k2', 'kcat'), observed=('p0', 'p1', 'p2'), static=('scat',))
-    p = Panel.from_frame(table(panel), names)
+    p = Panel.from_frame(table(panel), SPEC)
     windows = p.windows(spec.encoder, spec.horizon) if GROUP == 1 else SharedWindows(p, spec.encoder, spec.horizon, size=GROUP)
     rows = spec.batch // GROUP
 
@@ -68,5 +68,5 @@ def build(panel, spec):
     peer.n_params, c = sum(q.numel() for q in model.parameters()), model.config
     peer.n_vars = len(c.past_names), len(c.future_names), len(c.static_names)
     peer.note = f'full network; groups of {GROUP} overlapping windows' if GROUP > 1 else 'full network; independent windows'
-    peer.fixed_step, peer.run_loop = fixed_step, run_loop
+    peer.fixed_step, peer.run_loop, peer.model, peer.batch = fixed_step, run_loop, model, held
     return peer
