@@ -808,7 +808,7 @@ def _effect(r: Any) -> str:
     "What the trials showed for one row of evidence."
     grown = f'; alone it gives a gradient norm of {r.norm_alone:.3g}' if math.isfinite(r.norm_alone) else ''
     mended = f', {r.norm_repaired:.3g} when only it is repaired' if math.isfinite(r.norm_repaired) else ''
-    return grown + mended + (f'; hearing falls {r.deafness:.3g} times' if r.kind != 'target' and r.growth < 3 and r.deafness >= 5 else '')
+    return grown + mended + (f'; hearing falls {r.deafness:.2g} times' if r.kind != 'target' and r.growth < 3 and r.deafness >= 5 else '')
 
 # %% ../nbs/02_diagnose.ipynb #848e9491
 def _as_html(d: Diagnosis) -> str:
