@@ -581,8 +581,8 @@ def _judge(bench: _Bench, s: _Suspect, alone: _Pass, sound: _Pass) -> None:
     "Convict a suspect when its fault alone makes the gradient grow, or the network deaf."
     s.norm_alone, s.growth = alone.norm, _ratio(alone.norm if math.isfinite(alone.loss) else math.inf, sound.norm)
     s.deafness = _deafness(bench, s, alone, sound)
-    if s.kind == 'feature' and math.isfinite(alone.norm):
-        s.deafness = max(s.deafness, sound.norm / max(alone.norm, 1e-3 * sound.norm, 1e-30) / 10)
+    if s.kind == 'feature' and alone.norm == 0 < sound.norm:
+        s.deafness = max(s.deafness, 100.0)
     if s.kind == 'target':
         s.deafness = _ratio(alone.loss, sound.loss) / 2
     if s.kind == 'layer' and s.size > 30:
