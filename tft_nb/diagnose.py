@@ -27,6 +27,7 @@ from .core import InputError, nearest
 _Array = npt.NDArray[np.float64]
 _LARGE = 30.0  # a sound column's cells lie within this (spread 0.2 to 5, a few spreads wide)
 _SPIKE = 1000.0  # no sound tail reaches this
+_ALONE = 300.0  # a lone event, z-scored over 1e5 rows, reaches their root
 _TINY = 1e-3  # a spread below this is lost beside unit columns
 
 # %% ../nbs/02_diagnose.ipynb #53347cb0
@@ -63,7 +64,7 @@ def _flag(r: Any) -> str:
         return 'offset' if abs(r.median) > 10 * r.spread else 'scale'
     if 0 < r.spread < _TINY and r.std > 10 * r.spread and r.largest <= _SPIKE / 10:
         return 'squeezed'
-    if r.largest > _SPIKE or isolated and (r.largest > _SPIKE / 10 or 0 < _SPIKE * r.spread < r.reach):
+    if r.largest > _SPIKE or isolated and (r.largest > _ALONE or 0 < _SPIKE * r.spread < r.reach):
         return 'sentinel' if repeated else 'rare events' if r.spread == 0 else 'spike'
     if r.std == 0:
         return 'constant'
@@ -413,6 +414,8 @@ def _block_names(inputs: Any, names: Any, key: Any, width: int) -> list[str]:
 
 def _blocks(inputs: Any, names: Any) -> list[_Block]:
     "Find the real-valued columns of a tensor or of a batch dict; integer codes and masks pass through."
+    if not isinstance(inputs, (Tensor, Mapping)):
+        raise InputError(f'inputs must be a tensor or a dict of tensors, got {type(inputs).__name__}: wrap the model in a module that takes one')
     items = {None: inputs} if isinstance(inputs, Tensor) else dict(inputs)
     if isinstance(names, Mapping) and set(names) - set(items):
         odd = next(iter(set(names) - set(items)))
@@ -436,8 +439,8 @@ def _hearing(blocks: list[_Block], xs: list[Tensor], felt: list[Tensor]) -> tupl
     for b, x, j in zip(blocks, xs, felt):
         jac, cells = _flat(j).nan_to_num(posinf=0, neginf=0), _flat(x).nan_to_num(posinf=0, neginf=0)
         spread = torch.where((cells == _flat(b.x)).all(0), b.spreads[0], b.spreads[1])
-        ordinary = (jac.square() * b.ordinary).sum(0) / b.ordinary.sum(0)
-        near.append((ordinary.sqrt() * spread).numpy())
+        slopes, cells_of = ((t * b.ordinary).reshape(len(x), -1, x.shape[-1]).sum(1) for t in (jac.square(), torch.ones_like(jac)))
+        near.append(((slopes / cells_of).nanmedian(0).values.sqrt() * spread).numpy())
         samples = (jac * cells * b.extreme).reshape(len(x), -1, x.shape[-1]).sum(1)
         far.append((samples.square().sum(0) / b.extreme.sum(0)).sqrt().numpy())
     return np.concatenate(near), np.concatenate(far)
@@ -499,9 +502,10 @@ class _Bench:
             hit = torch.tensor([start + j in fixed for j in range(len(b.names))], device=b.x.device)
             xs.append(torch.where(hit, b.sound, b.x).requires_grad_())
             start += len(b.names)
-        inputs = self.inputs if not isinstance(self.inputs, Tensor) else xs[0] if xs else self.inputs
+        given = [x.clone() for x in xs]  # a model may write into its inputs
+        inputs = self.inputs if not isinstance(self.inputs, Tensor) else given[0] if given else self.inputs
         if isinstance(inputs, Mapping):
-            inputs = {**inputs, **{b.key: x for b, x in zip(self.blocks, xs)}}
+            inputs = {**inputs, **{b.key: x for b, x in zip(self.blocks, given)}}
         mend = any(s.kind == 'target' and i not in left for i, s in enumerate(self.suspects))
         return inputs, xs, _replace(self.target, self.sound_target) if mend else self.target
 
@@ -577,6 +581,8 @@ def _judge(bench: _Bench, s: _Suspect, alone: _Pass, sound: _Pass) -> None:
     "Convict a suspect when its fault alone makes the gradient grow, or the network deaf."
     s.norm_alone, s.growth = alone.norm, _ratio(alone.norm if math.isfinite(alone.loss) else math.inf, sound.norm)
     s.deafness = _deafness(bench, s, alone, sound)
+    if s.kind == 'feature' and alone.norm == 0 < sound.norm:
+        s.deafness = max(s.deafness, 100.0)
     if s.kind == 'target':
         s.deafness = _ratio(alone.loss, sound.loss) / 2
     if s.kind == 'layer' and s.size > 30:
