@@ -387,7 +387,7 @@ def _ask_diagnose(model: nn.Module, part: Any, names: Any, loss_fn: Callable[[An
     else: return None
     fits = bool(names) and isinstance(names, Mapping) == isinstance(inputs, Mapping)
     try: return diagnose(model, inputs, target, loss_fn, names if fits else None)
-    except (RuntimeError, ValueError, TypeError, KeyError): return None
+    except Exception: return None                           # whatever a foreign model raises
 
 # %% ../nbs/07_guard.ipynb #0fa03a2d
 class _Entrance:

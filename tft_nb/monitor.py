@@ -145,7 +145,7 @@ def _step_signs(steps: pd.DataFrame, bounds: Bounds) -> list[tuple[str, str, flo
     middle = recent.norm.median()
     if len(recent) >= 10 and middle > bounds.norm: found.append(('gradient norm', f'step {recent.step.iloc[-1]}', middle, bounds.norm))
     spikes = _spikes(steps, bounds)
-    if len(spikes): found.append(('loss spike', f'step {spikes[-1]}', float(steps.loss[spikes[-1]]), bounds.spike))
+    if len(spikes): found.append(('loss spike', f'step {spikes[-1]}', float(steps.loss[steps.step == spikes[-1]].iloc[0]), bounds.spike))
     last = steps.tail(4 * bounds.window)
     if _trend(last.loss) > 5: found.append(('loss rises', f'step {last.step.iloc[-1]}', _trend(last.loss), 5.0))
     share = steps.tail(4 * bounds.window).skipped.mean()
