@@ -582,7 +582,7 @@ def _judge(bench: _Bench, s: _Suspect, alone: _Pass, sound: _Pass) -> None:
     s.norm_alone, s.growth = alone.norm, _ratio(alone.norm if math.isfinite(alone.loss) else math.inf, sound.norm)
     s.deafness = _deafness(bench, s, alone, sound)
     if s.kind == 'feature' and alone.norm == 0 < sound.norm:
-        s.deafness = max(s.deafness, 100.0)
+        s.deafness = math.inf
     if s.kind == 'target':
         s.deafness = _ratio(alone.loss, sound.loss) / 2
     if s.kind == 'layer' and s.size > 30:
@@ -814,6 +814,7 @@ def _effect(r: Any) -> str:
     "What the trials showed for one row of evidence."
     grown = f'; alone it gives a gradient norm of {r.norm_alone:.3g}' if math.isfinite(r.norm_alone) else ''
     mended = f', {r.norm_repaired:.3g} when only it is repaired' if math.isfinite(r.norm_repaired) else ''
+    if math.isinf(r.deafness): return grown + mended + '; no gradient is left'
     return grown + mended + (f'; hearing falls {r.deafness:.2g} times' if r.kind != 'target' and r.growth < 3 and r.deafness >= 5 else '')
 
 # %% ../nbs/02_diagnose.ipynb #848e9491

@@ -1039,7 +1039,7 @@ def _module_tables(scalings: Sequence[Scaling]) -> dict[str, Tensor]:
 
 # %% ../nbs/03_normalize.ipynb #14e59f8d
 def _torch_bend(m: Any, z: Tensor) -> Tensor:
-    "_Bend standardized values."
+    "Bend standardized values."
     t = torch.where(m.asinh, m.gain * torch.copysign(torch.asinh(z.abs()), z), z)
     lam, mid, spread = m.yeo.unbind(-1)
     up, down = torch.log1p(z.clamp(min=0)), torch.log1p((-z).clamp(min=0))
