@@ -15,6 +15,7 @@ from tft_nb.train import TrainConfig, Trainer
 
 SPEC = PanelSpec(series='series', time='time', target='y', known=('k0', 'k1', 'k2', 'kcat'), observed=('p0', 'p1', 'p2'), static=('scat',))
 GROUP = int(os.environ.get('BENCH_GROUP', '8'))  # overlapping windows a horizon apart; 1: independent windows
+FORK = os.environ.get('BENCH_FORK') == '1'       # the windows of a group share the encoder too
 
 
 def table(panel):
@@ -42,7 +43,7 @@ class Ticking:
 def build(panel, spec):
     "The network, the windows, one fixed step and the training loop."
     p = Panel.from_frame(table(panel), SPEC)
-    windows = p.windows(spec.encoder, spec.horizon) if GROUP == 1 else SharedWindows(p, spec.encoder, spec.horizon, size=GROUP)
+    windows = p.windows(spec.encoder, spec.horizon) if GROUP == 1 else SharedWindows(p, spec.encoder, spec.horizon, size=GROUP, fork=FORK)
     rows = spec.batch // GROUP
 
     def network():

@@ -7,6 +7,7 @@ __all__ = ['elu', 'dropout', 'GatedSkip', 'GRN', 'Embedding', 'Inputs', 'Variabl
 
 # %% ../nbs/05_layers.ipynb #dacddb2a
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -196,29 +197,34 @@ class _Variables(nn.Module):
                 setattr(self, f'{name}_{what}', nn.Parameter(torch.empty(shape).uniform_(-width**-0.5, width**-0.5)))
         self.norm_weight, self.norm_bias = nn.Parameter(torch.ones(n, width)), nn.Parameter(torch.zeros(n, width))
 
-    def _of(self, j: int) -> list[tuple[Tensor, Tensor]]:
-        "Weight and bias of each layer of variable `j`."
-        return [(getattr(self, f'{k}_weight')[j], getattr(self, f'{k}_bias')[j]) for k in ('first', 'second', 'gate', 'norm')]
+    def _layer(self, name: str, start: int = 0) -> list[tuple[Tensor, Tensor]]:
+        "Weight and bias of a layer, for each variable from `start`."
+        weight, bias = (getattr(self, f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))
+        return list(zip(weight, bias))
 
-    def _real(self, i: Inputs, j: int, p: float) -> Tensor:
-        assert i.x is not None
-        (w, b), second, gate, norm = self._of(j)
-        x = i.x[..., j:j + 1]
-        a = torch.addcmul(w @ i.bias[j] + b, x, w @ i.weight[j])
-        return _transformed(elu(a), torch.addcmul(i.bias[j], x, i.weight[j]), second, gate, norm, p)
+    def _reals(self, i: Inputs) -> Iterator[tuple[Tensor, Tensor]]:
+        "The first layer past ELU, and the embedding, of each real."
+        if i.x is None: return
+        n = len(i.weight)
+        slope, offset = (torch.einsum('jk,jok->jo', e, self.first_weight[:n]) for e in (i.weight, i.bias))
+        each = i.x.split(1, -1), slope.unbind(), (offset + self.first_bias[:n]).unbind(), i.weight.unbind(), i.bias.unbind()
+        for x, a, b, w, e in zip(*each): yield elu(torch.addcmul(b, x, a)), torch.addcmul(e, x, w)
 
-    def _category(self, i: Inputs, j: int, p: float) -> Tensor:
-        assert i.codes is not None
-        first, second, gate, norm = self._of(j)
-        table, code = i.tables[j - len(i.weight)], i.codes[..., j - len(i.weight)]
+    def _category(self, table: Tensor, code: Tensor, layers: tuple[tuple[Tensor, Tensor], ...], p: float) -> Tensor:
+        first, second, gate, norm = layers
         e = elu(F.linear(table, *first))
         if not p: return F.embedding(code, _transformed(e, table, second, gate, norm, p))
         x = dropout(F.embedding(code, F.linear(e, *second)), p)
         return F.layer_norm(F.embedding(code, table) + F.glu(F.linear(x, *gate), -1), (self.width,), *norm)
 
-    def _variable(self, i: Inputs, j: int) -> Tensor:
-        "Transformed embedding `(batch, time, width)` of variable `j`."
-        return (self._real if j < len(i.weight) else self._category)(i, j, self.dropout if self.training else 0.0)
+    def _each(self, i: Inputs) -> Iterator[Tensor]:
+        "Transformed embedding `(batch, time, width)` of each variable."
+        n, p = len(i.weight), self.dropout if self.training else 0.0
+        layers = list(zip(*(self._layer(k) for k in ('second', 'gate', 'norm'))))
+        for (x, skip), rest in zip(self._reals(i), layers): yield _transformed(x, skip, *rest, p)
+        for k, (table, first) in enumerate(zip(i.tables, self._layer('first', n))):
+            assert i.codes is not None
+            yield self._category(table, i.codes[..., k], (first, *layers[n + k]), p)
 
 # %% ../nbs/05_layers.ipynb #788cb70f
 class VariableSelection(_Variables):
@@ -241,8 +247,9 @@ class VariableSelection(_Variables):
     ) -> tuple[Tensor, Tensor]:  # the mix `(batch, time, width)` and the weights `(batch, time, variable)`
         "Select."
         weights = self.weights(inputs, context)
-        mix = weights[..., :1] * self._variable(inputs, 0)
-        for j in range(1, self.n): mix = torch.addcmul(mix, weights[..., j:j + 1], self._variable(inputs, j))
+        first, *others = zip(weights.split(1, -1), self._each(inputs))
+        mix = first[0] * first[1]
+        for weight, x in others: mix = torch.addcmul(mix, weight, x)
         return mix, weights
 
     def weights(
@@ -321,25 +328,34 @@ class Attention(nn.Module):
 
     def forward(
         self,
-        rows: Tensor,  # `(batch, time, width)`, the horizon last
-        horizon: int,  # rows that ask
-        absent: Tensor | None = None,  # `(batch, time)`, True: nobody may look at this step
-    ) -> tuple[Tensor, Tensor]:  # result `(batch, horizon, width)`, attention `(batch, head, horizon, time)`
+        past: Tensor,  # `(group, time, width)`
+        future: Tensor,  # `(window, horizon, width)`: the rows that ask, of equally many windows for each group
+        absent: Tensor | None = None,  # `(window, time)`, True: the window may not look at this past step
+    ) -> tuple[Tensor, Tensor]:  # result `(window, horizon, width)`, attention `(window, head, horizon, time + horizon)`
         "Attend to the past and to no later step."
-        n = rows.shape[1]
-        hidden = torch.ones(horizon, n, dtype=torch.bool, device=rows.device).triu(n - horizon + 1)
-        if absent is not None: hidden = hidden | absent[:, None, None, :]
-        few = horizon * self.heads < rows.shape[2] + horizon
-        attention = self._score(rows, horizon, few).masked_fill(hidden, -math.inf).softmax(-1)
+        (groups, time, _), (windows, horizon, width) = past.shape, future.shape
+        q = F.linear(future, self.query.weight).unflatten(-1, (self.heads, -1)).transpose(1, 2) * (self.heads / width)**0.5
+        few = windows // groups * horizon * self.heads < width + horizon
+        seen, own = self._score(q, past, few), self._score(q, future, few)
+        hidden = torch.ones(horizon, horizon, dtype=torch.bool, device=q.device).triu(1)
+        hidden = F.pad(hidden, (time, 0)) if absent is None else torch.cat([absent[:, None].expand(-1, horizon, -1), hidden.expand(windows, -1, -1)], -1)
+        bias = torch.zeros_like(hidden, dtype=q.dtype).masked_fill_(hidden, -math.inf)       # added, not filled in: its backward is free
+        attention = (torch.cat([seen, own], -1) + bias.view(-1, 1, horizon, time + horizon)).softmax(-1)
         mean = dropout(attention.mean(1), self.dropout, self.training)
-        value: Tensor = self.value(mean @ rows) if few else mean @ self.value(rows)
+        value = self._mix(mean[..., :time], past, few) + self._mix(mean[..., time:], future, few)
         return F.linear(value, self.out.weight), attention
 
-    def _score(self, rows: Tensor, horizon: int, few: bool) -> Tensor:
-        "`(batch, head, horizon, time)` scaled products of queries and keys."
-        b, n, width = rows.shape
-        d = width // self.heads
-        q = F.linear(rows[:, n - horizon:], self.query.weight).view(b, horizon, self.heads, d).transpose(1, 2) * d**-0.5
-        if not few: return torch.matmul(q, F.linear(rows, self.key.weight).view(b, n, self.heads, d).permute(0, 2, 3, 1))
-        q = (q @ self.key.weight.view(self.heads, d, width)).flatten(1, 2)
-        return torch.matmul(q, rows.transpose(1, 2)).view(b, self.heads, horizon, n)
+    def _score(self, q: Tensor, rows: Tensor, few: bool) -> Tensor:
+        "`(window, head, horizon, time)` products of scaled queries with the keys of their group's rows."
+        (windows, heads, horizon, d), (groups, time, width) = q.shape, rows.shape
+        if few: q = torch.einsum('whtd,hdk->whtk', q, self.key.weight.view(heads, d, width))
+        q = q.view(groups, -1, heads, horizon, q.shape[-1]).transpose(1, 2)                  # (group, head, its windows, horizon, d)
+        if few: a = q.flatten(1, 3) @ rows.transpose(1, 2)
+        else: a = q.flatten(2, 3) @ F.linear(rows, self.key.weight).view(groups, time, heads, d).permute(0, 2, 3, 1)
+        return a.view(groups, heads, -1, horizon, time).transpose(1, 2).flatten(0, 1)
+
+    def _mix(self, attention: Tensor, rows: Tensor, few: bool) -> Tensor:
+        "Values `(window, horizon, d)` of the group's rows, weighted."
+        a = attention.view(rows.shape[0], -1, rows.shape[1])
+        value = self.value(a @ rows) if few else a @ self.value(rows)
+        return value.view(*attention.shape[:2], -1)

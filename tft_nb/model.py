@@ -128,7 +128,7 @@ def _check_codes(c: TFTConfig, key: str, codes: Tensor) -> None:
 # %% ../nbs/06_model.ipynb #b3539f4e
 def _span(c: TFTConfig, batch: Batch) -> int:
     "Past steps that the inputs hold: the encoder's, or more in a batch of overlapping windows."
-    if 'offset' not in batch: return c.encoder
+    if 'offset' not in batch and 'fork' not in batch: return c.encoder
     for key, future in (('observed_real', 0), ('observed_cat', 0), ('known_real', c.horizon), ('known_cat', c.horizon)):
         if key in batch: return batch[key].shape[1] - future
     return c.encoder
@@ -155,7 +155,7 @@ def check_batch(
 def _check_masks(c: TFTConfig, batch: Batch, size: int) -> None:
     "Masks are boolean and have the shape of what they mask."
     wants = {f'{g}_mask': tuple(batch[f'{g}_real'].shape) if f'{g}_real' in batch else None for g in ('known', 'observed', 'static')}
-    wants['encoder_mask'] = (len(batch['offset']) if 'offset' in batch else size, c.encoder)
+    wants['encoder_mask'] = (batch['offset'].numel() if 'offset' in batch else size, c.encoder)
     for key, want in wants.items():
         if key in batch and (batch[key].dtype != torch.bool or tuple(batch[key].shape) != want):
             raise InputError(f'{key} must be bool of shape {want}, got {batch[key].dtype} {tuple(batch[key].shape)}: True marks what is present')
@@ -239,30 +239,39 @@ def _without_padding(batch: Batch, horizon: int) -> Batch:
     return {k: torch.where(there[k].unsqueeze(-1), v, 0) if k in there else v for k, v in batch.items()}
 
 # %% ../nbs/06_model.ipynb #597f1548
-def _windows(x: Tensor, batch: Batch, steps: int) -> Tensor:
-    "Cut each window's `steps` rows out of `x (span, time, ...)`; without shared spans `x` itself."
-    if 'offset' not in batch: return x
-    first = batch['row'] * x.shape[1] + batch['offset']
-    index = first[:, None] + torch.arange(steps, device=x.device)
+def _windows(x: Tensor, offset: Tensor, steps: int) -> Tensor:
+    "Cut `steps` rows out of the spans `x (group, time, ...)` at each `offset (group, window)`."
+    first = offset + x.shape[1] * torch.arange(len(x), device=x.device)[:, None]
+    index = first.flatten()[:, None] + torch.arange(steps, device=x.device)
     return x.flatten(0, 1).index_select(0, index.flatten()).view(-1, steps, x.shape[-1])
 
 
 class _Network(_Encoder):
     "From selected vectors to the last hidden rows."
 
-    def _decode(self, past: Tensor, future: Tensor, s: dict[str, Tensor], mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        "Hidden rows of the horizon `(batch, horizon, width)`, and the attention."
-        c, n = self.config, past.shape[1]
-        zero = past.new_zeros(past.shape[0], c.hidden)
+    def _encode(self, past: Tensor, s: dict[str, Tensor], mask: Tensor | None, forks: int) -> tuple[Tensor, Tensor, Tensor]:
+        "The encoder's rows `(group, time, width)`, and the states `(layer, window, width)` where windows begin."
+        c, zero = self.config, past.new_zeros(past.shape[0], self.config.hidden)
         h, cell = (s.get(k, zero).expand(c.lstm_layers, -1, -1).contiguous() for k in ('h', 'c'))
-        before, h, cell = run_lstm(self.encoder, past, h, cell, mask)
+        if forks == 1: return run_lstm(self.encoder, past, h, cell, mask)
+        rows, states, step = [], [], (past.shape[1] - c.encoder) // (forks - 1)
+        for part in past.split([c.encoder] + [step] * (forks - 1), 1):
+            row, h, cell = run_lstm(self.encoder, part, h, cell)
+            rows.append(row); states.append((h, cell))
+        h, cell = (torch.stack(x, 2).flatten(1, 2) for x in zip(*states))
+        return torch.cat(rows, 1), h, cell
+
+    def _decode(self, past: Tensor, future: Tensor, s: dict[str, Tensor], mask: Tensor | None, absent: Tensor | None) -> tuple[Tensor, Tensor]:
+        "Hidden rows of the horizon `(window, horizon, width)`, and the attention."
+        forks = future.shape[0] // past.shape[0]
+        before, h, cell = self._encode(past, s, mask, forks)
         after, _, _ = run_lstm(self.decoder, future, h, cell)
-        local = self.lstm_out(torch.cat([before, after], 1), torch.cat([past, future], 1))
-        rich = self.enrichment(local, s['enrichment'].unsqueeze(1) if s else None)
-        absent = None if mask is None else F.pad(~mask, (0, c.horizon))
-        attended, attention = self.attention(rich, c.horizon, absent)
-        x = self.attention_out(attended, rich[:, n:])
-        last: Tensor = self.final(self.feed_forward(x), local[:, n:])
+        context = s['enrichment'].unsqueeze(1) if s else None
+        rich_past = self.enrichment(self.lstm_out(before, past), context)
+        local = self.lstm_out(after, future)
+        rich = self.enrichment(local, None if context is None else context.repeat_interleave(forks, 0))
+        attended, attention = self.attention(rich_past, rich, absent)
+        last: Tensor = self.final(self.feed_forward(self.attention_out(attended, rich)), local)
         return last, attention
 
     def _quantiles(self, x: Tensor) -> Tensor:
@@ -305,16 +314,20 @@ class TFT(_Network):
         "Forecast quantiles in the unit of the normalized target."
         c, like = self.config, next(v for k, v in batch.items() if k.split('_')[0] in ('observed', 'known'))
         if not torch.compiler.is_compiling(): check_batch(c, batch, self.head.weight.dtype)
-        like = self.head.weight.new_empty(like.shape[0], 0)
-        s, static = self._static(batch, like)
-        past, future = self._temporal(batch, s.get('selection'), like)
-        if 'offset' in batch: s, static = {k: v[batch['row']] for k, v in s.items()}, static[batch['row']]
-        x, attention = self._decode(_windows(past[0], batch, c.encoder), _windows(future[0], batch, c.horizon), s, batch.get('encoder_mask'))
+        s, static = self._static(batch, like := self.head.weight.new_empty(like.shape[0], 0))
+        (past, seen), (future, ahead) = self._temporal(batch, s.get('selection'), like)
+        own, fork, mask, absent = batch.get('offset'), batch.get('fork'), batch.get('encoder_mask'), None
+        if own is not None:
+            s, static = {k: v.repeat_interleave(own.shape[1], 0) for k, v in s.items()}, static.repeat_interleave(own.shape[1], 0)
+            past, seen = (_windows(v, own, c.encoder) for v in (past, seen))
+        if fork is not None: absent = torch.arange(past.shape[1], device=past.device) >= c.encoder + fork.flatten()[:, None]
+        elif mask is not None: absent = ~mask
+        if (offset := own if fork is None else fork) is not None: future, ahead = (_windows(v, offset, c.horizon) for v in (future, ahead))
+        x, attention = self._decode(past, future, s, mask, absent)
         y = self._quantiles(x)
         if len(c.targets) == 1: y = y.squeeze(-2)
         if not return_interpretation: return y
-        seen, mask = _windows(past[1], batch, c.encoder), batch.get('encoder_mask')
-        return y, {'static': static, 'past': seen if mask is None else seen * mask.unsqueeze(-1), 'future': _windows(future[1], batch, c.horizon),
+        return y, {'static': static, 'past': seen if mask is None else seen * mask.unsqueeze(-1), 'future': ahead,
                    'attention': attention, 'attention_mean': attention.mean(1)}
 
     @torch.no_grad()
@@ -404,10 +417,11 @@ class SharedWindows:
         size: int = 8,  # windows in a group
         step: int | None = None,  # rows between the starts of two windows of a group; None: `horizon`
         stride: int = 1,  # rows between the starts of two groups
+        fork: bool = False,  # the windows of a group share its encoder too: each sees the past from the group's start
     ):
         step = horizon if step is None else step
         if min(size, step) < 1: raise InputError(f'size and step must be at least 1, got {size} and {step}')
-        self.encoder, self.horizon, self.size, self.panel = encoder, horizon, size, panel
+        self.encoder, self.horizon, self.size, self.panel, self.fork = encoder, horizon, size, panel, fork
         self.offset = torch.arange(size) * step
         self.spans = panel.windows(encoder + int(self.offset[-1]), horizon, stride)
         self._ends = panel.windows(1, horizon)
@@ -427,16 +441,15 @@ class SharedWindows:
     def batch(
         self,
         index: Tensor | Sequence[int],  # numbers of groups
-    ) -> Batch:  # inputs by span; `target` and what belongs to it by window; `row`, `offset`: where a window begins
-        "Gather groups: `len(index) * size` windows."
+    ) -> Batch:  # inputs by span; `target` and what belongs to it by window; `offset` or `fork` `(group, size)`: where windows begin
+        "Gather groups: `len(index) * size` windows, group by group."
         inputs = self.spans.batch(index)
-        n = len(inputs['start'])
-        starts = (inputs['start'][:, None] + self.offset).flatten()
+        offset = self.offset.expand(len(inputs['start']), -1)
+        starts = (inputs['start'][:, None] + offset).flatten()
         ends = self._ends.batch(torch.searchsorted(self._ends.starts, starts + self.encoder - 1))
-        row = torch.arange(n, device=starts.device).repeat_interleave(self.size)
         mine = ('target', 'target_mask', 'weight', 'series')
         return {**{k: v for k, v in inputs.items() if k not in mine}, **{k: v for k, v in ends.items() if k in mine},
-                'row': row, 'offset': self.offset.repeat(n), 'start': starts}
+                'fork' if self.fork else 'offset': offset, 'start': starts}
 
 # %% ../nbs/06_model.ipynb #2413d159
 @torch.no_grad()
