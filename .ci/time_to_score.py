@@ -2,7 +2,7 @@
 
     OURS/bin/python  .ci/time_to_score.py prepare DATA FOLDER                     DATA: folder of the shared series
     OURS/bin/python  .ci/time_to_score.py run FOLDER stocks ours 0 0.005          table, who, seed, learning rate
-    PEERS/bin/python .ci/time_to_score.py run FOLDER stocks pf 0 0.001            who: ours, pf or darts
+    PEERS/bin/python .ci/time_to_score.py run FOLDER stocks pf 0 0.001            who: ours, pf, darts, gluonts or nf
 
 Each run appends lines of JSON to FOLDER/curves.jsonl. One thread; the CPU-seconds of evaluations and of the set-up are left out; a run
 ends when 12 evaluations in a row brought nothing better, or after the budget. BENCH names the folder of the peers' adapters,
@@ -141,9 +141,69 @@ def darts(train, every, n, spec):
     return peer.run_loop, score
 
 
+def held_arrays(every, n, spec):
+    "The held-out windows of all series, a horizon apart, as arrays: target, past, known, code (all steps) and series."
+    starts = np.arange(n - spec.encoder, every.T - spec.encoder - spec.horizon + 1, spec.horizon)
+    rows = starts[:, None] + np.arange(spec.encoder + spec.horizon)
+    series = np.repeat(np.arange(every.S), len(starts))
+    cut = lambda x: x[:, rows].reshape(len(series), rows.shape[1], *x.shape[2:])
+    return cut(every.y), cut(every.past), cut(every.known), cut(every.known_cat), series
+
+
+def in_blocks(forecast, *arrays):
+    "Forecasts of 256 windows at a time, without gradients."
+    import torch
+    tensors = [torch.as_tensor(np.ascontiguousarray(a)) for a in arrays]
+    with torch.no_grad(): return np.concatenate([forecast(*block).numpy() for block in zip(*(t.split(256) for t in tensors))])
+
+
+def gluonts(train, every, n, spec):
+    import peer_gluonts
+    import torch
+    peer = peer_gluonts.build(train, spec)
+    y, past, known, code, series = held_arrays(every, n, spec)
+    E = spec.encoder
+    dynamic = np.concatenate([np.zeros_like(known[..., :1]), known[..., :2]], -1)      # as the adapter's own batches: a dummy comes first
+
+    def score(module):
+        def forecast(y, past, dynamic, code, series):
+            args, loc, scale = module.model(
+                past_target=y, past_observed_values=torch.ones_like(y), feat_static_real=torch.zeros(len(y), 1), feat_static_cat=series[:, None],
+                feat_dynamic_real=dynamic, feat_dynamic_cat=code[..., None], past_feat_dynamic_real=past)
+            return args[0] * scale[..., None] + loc[..., None]
+        module.eval()
+        out = in_blocks(forecast, y[:, :E], past[:, :E], dynamic, code, series)
+        module.train()
+        return q_risk(out, y[:, E:])
+    return peer.run_loop, score
+
+
+def nf(train, every, n, spec):
+    import peer_nf
+    import torch
+    peer = peer_nf.build(train, spec)
+    y, past, known, code, series = held_arrays(every, n, spec)
+    E = spec.encoder
+    table = np.concatenate([y[..., None], past, known, code[..., None] / 12 - 1], -1).astype(np.float32)
+
+    def score(module):
+        def forecast(x, series):
+            mask = torch.ones(len(x), x.shape[1], 1, 1)
+            mask[:, E:] = 0
+            z = module.scaler.transform(x=x.unsqueeze(-1), mask=mask).squeeze(-1)
+            out = module(dict(insample_y=z[:, :E, :1], insample_mask=torch.ones(len(x), E, 1), hist_exog=z[:, :E, 1:4], futr_exog=z[..., 4:],
+                              stat_exog=series[:, None].float()))
+            return out.squeeze(-1) * module.scaler.x_scale[:, :, 0] + module.scaler.x_shift[:, :, 0]
+        module.eval()
+        out = in_blocks(forecast, table, series)
+        module.train()
+        return q_risk(out.reshape(len(y), spec.horizon, -1), y[:, E:])
+    return peer.run_loop, score
+
+
 def ours(train, every, n, spec):
     import torch
-    from bench_peer import SPEC, table
+    from bench_peer import FORK, SPEC, table
     from tft_nb.data import Panel as Table
     from tft_nb.model import TFT, SharedWindows
     from tft_nb.train import TrainConfig, Trainer
@@ -153,7 +213,7 @@ def ours(train, every, n, spec):
     place = held.starts % every.T + spec.encoder - n
     chosen = torch.nonzero((place >= 0) & (place % spec.horizon == 0)).flatten()
     batches = [held.batch(i) for i in chosen.split(256)]
-    windows = SharedWindows(p, spec.encoder, spec.horizon, size=size)
+    windows = SharedWindows(p, spec.encoder, spec.horizon, size=size, fork=FORK)
 
     def score(trainer):
         model = trainer.model.eval()
@@ -166,7 +226,7 @@ def ours(train, every, n, spec):
             tick.module, tick.steps = trainer, trainer.step
             tick.look()
         config = TrainConfig.fast(epochs=steps // EVERY, steps_per_epoch=EVERY, batch_size=spec.batch // size, lr=spec.lr, seed=spec.seed,
-                                  device='cpu')
+                                  device='cpu', precision=os.environ.get('PRECISION', 'float32'))
         tick.left_out = cpu_seconds()
         Trainer(TFT.from_panel(p, encoder=spec.encoder, horizon=spec.horizon, hidden=spec.hidden, heads=spec.heads, dropout=spec.dropout),
                 config, show=False, on_epoch=end).fit(windows)
@@ -185,7 +245,7 @@ def run(folder, name, who, seed, lr):
     with open(Path(folder) / 'curves.jsonl', 'a') as out:
         def note(row): print(json.dumps(head | row), file=out, flush=True)
         tick = Curve(note, None)
-        run_loop, tick.score = {'ours': ours, 'pf': pf, 'darts': darts}[who](*load(folder, name), spec)
+        run_loop, tick.score = {'ours': ours, 'pf': pf, 'darts': darts, 'gluonts': gluonts, 'nf': nf}[who](*load(folder, name), spec)
         try: run_loop(steps, tick)
         except Done: pass
 

@@ -269,9 +269,9 @@ class VariableSelection(_Variables):
         return score.masked_fill(absent, -1e30).softmax(-1).masked_fill(absent, 0)
 
 # %% ../nbs/05_layers.ipynb #52fa2235
-def _front(mask: Tensor) -> Tensor:
-    "For each row the order that puts the present steps first."
-    return (~mask).to(torch.int8).argsort(dim=1, stable=True)
+def _rank(mask: Tensor) -> Tensor:
+    "Place of each step when a row's present steps come first."
+    return torch.where(mask, mask.cumsum(1) - 1, mask.sum(1, keepdim=True) + (~mask).cumsum(1) - 1)
 
 
 def _frozen(lstm: nn.LSTM, layer: int) -> list[Tensor]:
@@ -281,22 +281,17 @@ def _frozen(lstm: nn.LSTM, layer: int) -> list[Tensor]:
     return [torch.cat([w, gates[:, None]], 1), *rest]
 
 # %% ../nbs/05_layers.ipynb #aff38ce9
-def _pick(x: Tensor, at: Tensor) -> Tensor:
-    "Rows `at (batch, k)` of `x (batch, time, width)`."
-    return x.gather(1, at.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
-
-
 def _masked_lstm(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     "Run over the present steps alone."
-    order = _front(mask)
-    x, tail, length = _pick(x, order), (~mask).to(x.dtype).sort(dim=1).values.unsqueeze(-1), mask.sum(1)
-    hs, cs = [], []
+    place, length = _rank(mask).unsqueeze(-1).expand_as(x), mask.sum(1)
+    tail = (torch.arange(x.shape[1], device=x.device) >= length[:, None]).to(x.dtype).unsqueeze(-1)
+    end = (length - 1).clamp_min(0)[:, None, None].expand(-1, 1, lstm.hidden_size)
+    x, hs, cs = torch.zeros_like(x).scatter(1, place, x), [], []
     for k in range(lstm.num_layers):
         out, _, cell = torch.lstm(torch.cat([x, tail], -1), (h[k:k + 1], c[k:k + 1]), _frozen(lstm, k), True, 1, 0.0, False, False, True)
-        last = _pick(out, (length - 1).clamp_min(0)[:, None])[:, 0]
-        hs.append(torch.where((length > 0)[:, None], last, h[k])); cs.append(cell[0])
+        hs.append(torch.where((length > 0)[:, None], out.gather(1, end)[:, 0], h[k])); cs.append(cell[0])
         x = dropout(out, lstm.dropout if k + 1 < lstm.num_layers else 0.0, lstm.training)
-    return _pick(x, order.argsort(dim=1)), torch.stack(hs), torch.stack(cs)
+    return x.gather(1, place), torch.stack(hs), torch.stack(cs)
 
 # %% ../nbs/05_layers.ipynb #9b8a30cd
 def run_lstm(

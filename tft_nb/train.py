@@ -453,10 +453,10 @@ def _share(batch: Mapping[str, Tensor]) -> Tensor:
 
 
 def _parts(batch: Mapping[str, Tensor], count: int) -> Iterator[dict[str, Tensor]]:
-    "Cut a batch into equal parts."
-    n = len(batch['target'])
-    for i in range(min(count, n)):
-        yield {k: v[i * n // min(count, n):(i + 1) * n // min(count, n)] for k, v in batch.items()}
+    "Cut a batch into equal parts, never through a group of windows that share their inputs."
+    n = len(batch.get('offset', batch.get('fork', batch['target'])))
+    at = [i * n // min(count, n) for i in range(min(count, n) + 1)]
+    for a, b in zip(at, at[1:]): yield {k: v[a * len(v) // n:b * len(v) // n] for k, v in batch.items()}
 
 # %% ../nbs/08_train.ipynb #07dc13cb
 def _quantiles(model: nn.Module) -> tuple[float, ...]:
