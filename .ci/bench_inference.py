@@ -1,8 +1,9 @@
-"""Forecasts per CPU-second of one library's TFT in evaluation mode, one thread, a held batch of 64 windows, as a line of JSON.
+"""Forecasts per CPU-second of another library's TFT and of ours by turns, in evaluation mode, one thread, a held batch of 64 windows each.
 
-    PEERS/bin/python .ci/bench_inference.py pf 64      who (pf, darts, nf, gluonts or ours), hidden width
+    PYTHONPATH=. PEERS/bin/python .ci/bench_inference.py pf 64      who (pf, darts, nf or gluonts), hidden width
 
-BENCH names the folder of the peers' adapters; BENCH_GROUP the size of our groups of overlapping windows (1: independent ones).
+The peers' environment needs this package's requirements too. BENCH names the folder of the peers' adapters; BENCH_GROUP, BENCH_FORK and
+BENCH_PRECISION are as for `bench_peer.py`. Prints a line of JSON: the median rate of each, and the median of the ratios of the rounds.
 """
 import importlib
 import json
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 from common import Spec, cpu_seconds, make_panel, set_threads
 
-ROUNDS = 12
+ROUNDS = 15
 
 
 def forward(who, peer):
@@ -27,22 +28,25 @@ def forward(who, peer):
     return lambda: peer.model(peer.batch)
 
 
+def seconds(call):
+    "CPU-seconds of a call."
+    before = cpu_seconds()
+    call()
+    return cpu_seconds() - before
+
+
 def main(who, hidden):
     set_threads(1)
+    import bench_peer
     import torch
-    spec = Spec(hidden=int(hidden), threads=1)
-    peer = importlib.import_module('bench_peer' if who == 'ours' else f'peer_{who}').build(make_panel(), spec)
+    spec, panel = Spec(hidden=int(hidden), threads=1), make_panel()
+    peer, ours = importlib.import_module(f'peer_{who}').build(panel, spec), bench_peer.build(panel, spec)
     torch.set_num_threads(1)
-    peer.model.eval()
-    call, seconds = forward(who, peer), []
-    with torch.no_grad():
-        for _ in range(ROUNDS + 2):
-            before = cpu_seconds()
-            call()
-            seconds.append(cpu_seconds() - before)
-    rate = spec.batch / float(np.median(seconds[2:]))
-    print(json.dumps(dict(who=who, hidden=spec.hidden, group=int(os.environ.get('BENCH_GROUP', '8')) if who == 'ours' else None,
-                          samples_per_cpu_second=round(rate, 1), torch=torch.__version__)))
+    peer.model.eval(); ours.model.eval()
+    with torch.no_grad(): rounds = np.array([[seconds(forward(who, peer)), seconds(ours.forecast)] for _ in range(ROUNDS + 3)])[3:]
+    theirs, mine = spec.batch / np.median(rounds, 0)
+    print(json.dumps(dict(who=who, hidden=spec.hidden, ours=ours.note, peer_rate=round(theirs, 1), our_rate=round(mine, 1),
+                          ratio=round(float(np.median(rounds[:, 0] / rounds[:, 1])), 2), torch=torch.__version__)))
 
 
 if __name__ == '__main__':

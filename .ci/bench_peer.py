@@ -1,4 +1,8 @@
-"Our entry for the benchmark against other TFTs: `run_all.py --ours bench_peer:build`, from this folder."
+"""Our entry for the benchmark against other TFTs: `run_all.py --ours bench_peer:build`, from this folder.
+
+BENCH_GROUP windows a horizon apart make a group (8; 1: independent windows), BENCH_FORK=1 lets them share the encoder too,
+BENCH_PRECISION is that of the products (float32 or bfloat16).
+"""
 import os
 import sys
 from pathlib import Path
@@ -14,8 +18,8 @@ from tft_nb.model import TFT, SharedWindows
 from tft_nb.train import TrainConfig, Trainer
 
 SPEC = PanelSpec(series='series', time='time', target='y', known=('k0', 'k1', 'k2', 'kcat'), observed=('p0', 'p1', 'p2'), static=('scat',))
-GROUP = int(os.environ.get('BENCH_GROUP', '8'))  # overlapping windows a horizon apart; 1: independent windows
-FORK = os.environ.get('BENCH_FORK') == '1'       # the windows of a group share the encoder too
+GROUP, FORK = int(os.environ.get('BENCH_GROUP', '8')), os.environ.get('BENCH_FORK') == '1'
+PRECISION = os.environ.get('BENCH_PRECISION', 'float32')
 
 
 def table(panel):
@@ -53,21 +57,26 @@ def build(panel, spec):
     model = network().to(spec.device).train()
     held = windows.to(spec.device).batch(torch.arange(rows) * (len(windows) // rows))
     opt = torch.optim.AdamW(model.parameters(), lr=spec.lr, fused=True)
+    cast = torch.autocast(torch.device(spec.device).type, getattr(torch, PRECISION), enabled=PRECISION != 'float32')
+
+    def forecast():
+        with cast: return model(held)
 
     def fixed_step():
-        loss = quantile_loss(model(held), held['target'], spec.quantiles)
+        loss = quantile_loss(forecast().float(), held['target'], spec.quantiles)
         loss.backward()
         opt.step(); opt.zero_grad()
         return loss.item()
 
     def run_loop(n, tick):
         source = Ticking(windows, tick); source.per_batch = rows
-        config = TrainConfig(epochs=1, batch_size=rows, steps_per_epoch=n + 1, lr=spec.lr, seed=spec.seed, device=spec.device)
+        config = TrainConfig(epochs=1, batch_size=rows, steps_per_epoch=n + 1, lr=spec.lr, seed=spec.seed, device=spec.device, precision=PRECISION)
         Trainer(network(), config, show=False).fit(source)
 
     peer = type('Ours', (), {})()
     peer.n_params, c = sum(q.numel() for q in model.parameters()), model.config
     peer.n_vars = len(c.past_names), len(c.future_names), len(c.static_names)
-    peer.note = f'full network; groups of {GROUP} overlapping windows' if GROUP > 1 else 'full network; independent windows'
-    peer.fixed_step, peer.run_loop, peer.model, peer.batch = fixed_step, run_loop, model, held
+    how = 'independent windows' if GROUP == 1 else f'groups of {GROUP} overlapping windows' + (', encoder shared' if FORK else '')
+    peer.note = f'full network; {how}; {PRECISION}'
+    peer.fixed_step, peer.run_loop, peer.model, peer.forecast = fixed_step, run_loop, model, forecast
     return peer

@@ -83,7 +83,7 @@ class GatedSkip(nn.Module):
         skip: Tensor,  # `(..., d_out)`
     ) -> Tensor:  # `(..., d_out)`
         "Gate, add, normalize."
-        res: Tensor = self.norm(skip + F.glu(self.gate(dropout(x, self.dropout, self.training)), -1))
+        res: Tensor = self.norm(F.glu(self.gate(dropout(x, self.dropout, self.training)), -1).add_(skip))
         return res
 
 # %% ../nbs/05_layers.ipynb #a2fe54db
@@ -130,7 +130,7 @@ class GRN(nn.Module):
         "Finish what `forward` began."
         out, p = self.out, self.out.dropout if self.training else 0.0
         z = _pair(elu(a), (self.second.weight, self.second.bias), (out.gate.weight, out.gate.bias), p)
-        res: Tensor = out.norm(skip + F.glu(z, -1))
+        res: Tensor = out.norm(F.glu(z, -1).add_(skip))
         return res
 
 # %% ../nbs/05_layers.ipynb #7263d23a
@@ -183,7 +183,7 @@ def _folded(weight: Tensor, bias: Tensor, i: Inputs) -> Tensor:
 def _transformed(x: Tensor, skip: Tensor, second: tuple[Tensor, Tensor], gate: tuple[Tensor, Tensor],
                  norm: tuple[Tensor, Tensor], p: float) -> Tensor:
     "The rest of a variable's GRN after its first layer `x` (past ELU)."
-    return F.layer_norm(skip + F.glu(_pair(x, second, gate, p), -1), skip.shape[-1:], *norm)
+    return F.layer_norm(F.glu(_pair(x, second, gate, p), -1).add_(skip), skip.shape[-1:], *norm)
 
 # %% ../nbs/05_layers.ipynb #dc5cc174
 class _Variables(nn.Module):
@@ -215,7 +215,7 @@ class _Variables(nn.Module):
         e = elu(F.linear(table, *first))
         if not p: return F.embedding(code, _transformed(e, table, second, gate, norm, p))
         x = dropout(F.embedding(code, F.linear(e, *second)), p)
-        return F.layer_norm(F.embedding(code, table) + F.glu(F.linear(x, *gate), -1), (self.width,), *norm)
+        return F.layer_norm(F.glu(F.linear(x, *gate), -1).add_(F.embedding(code, table)), (self.width,), *norm)
 
     def _each(self, i: Inputs) -> Iterator[Tensor]:
         "Transformed embedding `(batch, time, width)` of each variable."
@@ -249,7 +249,7 @@ class VariableSelection(_Variables):
         weights = self.weights(inputs, context)
         first, *others = zip(weights.split(1, -1), self._each(inputs))
         mix = first[0] * first[1]
-        for weight, x in others: mix = torch.addcmul(mix, weight, x)
+        for weight, x in others: mix.addcmul_(weight, x)
         return mix, weights
 
     def weights(
@@ -335,7 +335,7 @@ class Attention(nn.Module):
         hidden = torch.ones(horizon, horizon, dtype=torch.bool, device=q.device).triu(1)
         hidden = F.pad(hidden, (time, 0)) if absent is None else torch.cat([absent[:, None].expand(-1, horizon, -1), hidden.expand(windows, -1, -1)], -1)
         bias = torch.zeros_like(hidden, dtype=q.dtype).masked_fill_(hidden, -math.inf)       # added, not filled in: its backward is free
-        attention = (torch.cat([seen, own], -1) + bias.view(-1, 1, horizon, time + horizon)).softmax(-1)
+        attention = torch.cat([seen, own], -1).add_(bias.view(-1, 1, horizon, time + horizon)).softmax(-1)
         mean = dropout(attention.mean(1), self.dropout, self.training)
         value = self._mix(mean[..., :time], past, few) + self._mix(mean[..., time:], future, few)
         return F.linear(value, self.out.weight), attention
