@@ -6,7 +6,7 @@
 
 Each run appends lines of JSON to FOLDER/curves.jsonl. One thread; the CPU-seconds of evaluations and of the set-up are left out; a run
 ends when 12 evaluations in a row brought nothing better, or after the budget. BENCH names the folder of the peers' adapters,
-BENCH_GROUP the size of our groups of windows, STEPS the length of our schedule (recorded: 300 steps for stocks, 500 else; rate 0.005).
+BENCH_GROUP the size of our groups of windows, DROPOUT the share that is dropped (0.1), STEPS the length of our schedule.
 """
 import json
 import os
@@ -203,17 +203,16 @@ def nf(train, every, n, spec):
 
 def ours(train, every, n, spec):
     import torch
-    from bench_peer import FORK, SPEC, table
+    from bench_peer import GROUP, SPEC, table
     from tft_nb.data import Panel as Table
     from tft_nb.model import TFT, SharedWindows
     from tft_nb.train import TrainConfig, Trainer
-    size = int(os.environ.get('BENCH_GROUP', '8'))
     p, whole = Table.from_frame(table(train), SPEC), Table.from_frame(table(every), SPEC)
     held = whole.windows(spec.encoder, spec.horizon)
     place = held.starts % every.T + spec.encoder - n
     chosen = torch.nonzero((place >= 0) & (place % spec.horizon == 0)).flatten()
     batches = [held.batch(i) for i in chosen.split(256)]
-    windows = SharedWindows(p, spec.encoder, spec.horizon, size=size, fork=FORK)
+    windows = SharedWindows(p, spec.encoder, spec.horizon, size=GROUP)
 
     def score(trainer):
         model = trainer.model.eval()
@@ -225,8 +224,8 @@ def ours(train, every, n, spec):
         def end(trainer, row):
             tick.module, tick.steps = trainer, trainer.step
             tick.look()
-        config = TrainConfig.fast(epochs=steps // EVERY, steps_per_epoch=EVERY, batch_size=spec.batch // size, lr=spec.lr, seed=spec.seed,
-                                  device='cpu', precision=os.environ.get('PRECISION', 'float32'))
+        config = TrainConfig.fast(epochs=steps // EVERY, steps_per_epoch=EVERY, batch_size=spec.batch // GROUP, lr=spec.lr, seed=spec.seed,
+                                  device='cpu')
         tick.left_out = cpu_seconds()
         Trainer(TFT.from_panel(p, encoder=spec.encoder, horizon=spec.horizon, hidden=spec.hidden, heads=spec.heads, dropout=spec.dropout),
                 config, show=False, on_epoch=end).fit(windows)
@@ -240,8 +239,9 @@ def run(folder, name, who, seed, lr):
     torch.manual_seed(int(seed)); np.random.seed(int(seed))
     encoder, horizon = SHAPES[name]
     steps = int(os.environ.get('STEPS', '100000'))
-    spec = Spec(encoder=encoder, horizon=horizon, hidden=32, threads=1, seed=int(seed), lr=float(lr), quantiles=QUANTILES)
-    head = dict(table=name, who=who, seed=int(seed), lr=float(lr), torch=torch.__version__)
+    spec = Spec(encoder=encoder, horizon=horizon, hidden=32, threads=1, seed=int(seed), lr=float(lr), quantiles=QUANTILES,
+                dropout=float(os.environ.get('DROPOUT', '0.1')))
+    head = dict(table=name, who=who, seed=int(seed), lr=float(lr), dropout=spec.dropout, torch=torch.__version__)
     with open(Path(folder) / 'curves.jsonl', 'a') as out:
         def note(row): print(json.dumps(head | row), file=out, flush=True)
         tick = Curve(note, None)

@@ -186,8 +186,13 @@ def _transformed(x: Tensor, skip: Tensor, second: tuple[Tensor, Tensor], gate: t
     return F.layer_norm(F.glu(_pair(x, second, gate, p), -1).add_(skip), skip.shape[-1:], *norm)
 
 # %% ../nbs/05_layers.ipynb #dc5cc174
+_CACHE = 2**18  # numbers that a core's own cache holds
+
+
 class _Variables(nn.Module):
     "A GRN for each variable, their parameters stacked, fed by raw values."
+    first_weight: Tensor
+    first_bias: Tensor
 
     def __init__(self, n: int, width: int, dropout: float):
         super().__init__()
@@ -202,13 +207,30 @@ class _Variables(nn.Module):
         weight, bias = (getattr(self, f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))
         return list(zip(weight, bias))
 
-    def _reals(self, i: Inputs) -> Iterator[tuple[Tensor, Tensor]]:
-        "The first layer past ELU, and the embedding, of each real."
-        if i.x is None: return
+    def _first(self, i: Inputs) -> tuple[Tensor, Tensor]:
+        "Slope and offset `(real, width)` of the first layer, straight from the raw values."
         n = len(i.weight)
         slope, offset = (torch.einsum('jk,jok->jo', e, self.first_weight[:n]) for e in (i.weight, i.bias))
-        each = i.x.split(1, -1), slope.unbind(), (offset + self.first_bias[:n]).unbind(), i.weight.unbind(), i.bias.unbind()
-        for x, a, b, w, e in zip(*each): yield elu(torch.addcmul(b, x, a)), torch.addcmul(e, x, w)
+        return slope, offset + self.first_bias[:n]
+
+    def _one_by_one(self, i: Inputs, x: Tensor, p: float) -> Iterator[Tensor]:
+        "The reals in turn: each works in the cache."
+        slope, offset = self._first(i)
+        each = torch.split(x, 1, -1), slope.unbind(), offset.unbind(), i.weight.unbind(), i.bias.unbind()
+        layers = (self._layer(k) for k in ('second', 'gate', 'norm'))
+        for v, a, b, w, e, second, gate, norm in zip(*each, *layers):
+            yield _transformed(elu(torch.addcmul(b, v, a)), torch.addcmul(e, v, w), second, gate, norm, p)
+
+    def _together(self, i: Inputs, x: Tensor, p: float) -> Iterator[Tensor]:
+        "The reals in products over all of them: few large operations."
+        n, v = len(i.weight), x.movedim(-1, 0).flatten(1).unsqueeze(-1)                      # (real, row, 1)
+        linear = lambda x, w, b: torch.baddbmm(b.unsqueeze(1), x, w)
+        slope, offset = self._first(i)
+        h = elu(linear(v, slope.unsqueeze(1), offset))
+        h = dropout(linear(h, self.second_weight[:n].mT, self.second_bias[:n]), p)
+        h = F.glu(linear(h, self.gate_weight[:n].mT, self.gate_bias[:n]), -1).add_(linear(v, i.weight.unsqueeze(1), i.bias))
+        h = torch.addcmul(self.norm_bias[:n, None], F.layer_norm(h, h.shape[-1:]), self.norm_weight[:n, None])
+        return iter(h.view(n, *x.shape[:-1], self.width).unbind())
 
     def _category(self, table: Tensor, code: Tensor, layers: tuple[tuple[Tensor, Tensor], ...], p: float) -> Tensor:
         first, second, gate, norm = layers
@@ -220,11 +242,12 @@ class _Variables(nn.Module):
     def _each(self, i: Inputs) -> Iterator[Tensor]:
         "Transformed embedding `(batch, time, width)` of each variable."
         n, p = len(i.weight), self.dropout if self.training else 0.0
-        layers = list(zip(*(self._layer(k) for k in ('second', 'gate', 'norm'))))
-        for (x, skip), rest in zip(self._reals(i), layers): yield _transformed(x, skip, *rest, p)
-        for k, (table, first) in enumerate(zip(i.tables, self._layer('first', n))):
+        if i.x is not None: yield from (self._one_by_one if _by_hand(i.x) and i.x.numel() * self.width > _CACHE else self._together)(i, i.x, p)
+        layers = zip(*(self._layer(k, n) for k in ('first', 'second', 'gate', 'norm')))
+        for k, (table, layer) in enumerate(zip(i.tables, layers)):
             assert i.codes is not None
-            yield self._category(table, i.codes[..., k], (first, *layers[n + k]), p)
+            yield self._category(table, i.codes[..., k], layer, p)
+
 
 # %% ../nbs/05_layers.ipynb #788cb70f
 class VariableSelection(_Variables):
@@ -247,7 +270,7 @@ class VariableSelection(_Variables):
     ) -> tuple[Tensor, Tensor]:  # the mix `(batch, time, width)` and the weights `(batch, time, variable)`
         "Select."
         weights = self.weights(inputs, context)
-        first, *others = zip(weights.split(1, -1), self._each(inputs))
+        first, *others = zip(torch.split(weights, 1, -1), self._each(inputs))
         mix = first[0] * first[1]
         for weight, x in others: mix.addcmul_(weight, x)
         return mix, weights
@@ -307,6 +330,14 @@ def run_lstm(
     return out, h, c
 
 # %% ../nbs/05_layers.ipynb #48b376bd
+def _unseen(score: Tensor, horizon: int, absent: Tensor | None) -> Tensor:
+    "What is added to scores: `-inf` at steps that a row may not look at, else 0 (unlike a fill, it costs backward nothing)."
+    hidden = torch.ones(horizon, horizon, dtype=torch.bool, device=score.device).triu(1)
+    if absent is None: hidden = F.pad(hidden, (score.shape[-1] - horizon, 0))
+    else: hidden = torch.cat([absent[:, None].expand(-1, horizon, -1), hidden.expand(absent.shape[0], -1, -1)], -1)
+    return torch.zeros_like(hidden, dtype=score.dtype).masked_fill_(hidden, -math.inf).view(-1, 1, *hidden.shape[-2:])
+
+
 class Attention(nn.Module):
     "Interpretable multi-head attention of the horizon's rows (Lim et al. 2021, eq. 13 to 16)."
 
@@ -329,20 +360,18 @@ class Attention(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # result `(window, horizon, width)`, attention `(window, head, horizon, time + horizon)`
         "Attend to the past and to no later step."
         (groups, time, _), (windows, horizon, width) = past.shape, future.shape
-        q = F.linear(future, self.query.weight).unflatten(-1, (self.heads, -1)).transpose(1, 2) * (self.heads / width)**0.5
+        q = F.linear(future, self.query.weight).view(windows, horizon, self.heads, -1).transpose(1, 2) * (self.heads / width)**0.5
         few = windows // groups * horizon * self.heads < width + horizon
-        seen, own = self._score(q, past, few), self._score(q, future, few)
-        hidden = torch.ones(horizon, horizon, dtype=torch.bool, device=q.device).triu(1)
-        hidden = F.pad(hidden, (time, 0)) if absent is None else torch.cat([absent[:, None].expand(-1, horizon, -1), hidden.expand(windows, -1, -1)], -1)
-        bias = torch.zeros_like(hidden, dtype=q.dtype).masked_fill_(hidden, -math.inf)       # added, not filled in: its backward is free
-        attention = torch.cat([seen, own], -1).add_(bias.view(-1, 1, horizon, time + horizon)).softmax(-1)
+        score = torch.cat([self._score(q, rows, few) for rows in (past, future)], -1)
+        attention = score.add_(_unseen(score, horizon, absent)).softmax(-1)
         mean = dropout(attention.mean(1), self.dropout, self.training)
         value = self._mix(mean[..., :time], past, few) + self._mix(mean[..., time:], future, few)
         return F.linear(value, self.out.weight), attention
 
     def _score(self, q: Tensor, rows: Tensor, few: bool) -> Tensor:
         "`(window, head, horizon, time)` products of scaled queries with the keys of their group's rows."
-        (windows, heads, horizon, d), (groups, time, width) = q.shape, rows.shape
+        heads, horizon, d = q.shape[1:]
+        groups, time, width = rows.shape
         if few: q = torch.einsum('whtd,hdk->whtk', q, self.key.weight.view(heads, d, width))
         q = q.view(groups, -1, heads, horizon, q.shape[-1]).transpose(1, 2)                  # (group, head, its windows, horizon, d)
         if few: a = q.flatten(1, 3) @ rows.transpose(1, 2)
@@ -352,5 +381,5 @@ class Attention(nn.Module):
     def _mix(self, attention: Tensor, rows: Tensor, few: bool) -> Tensor:
         "Values `(window, horizon, d)` of the group's rows, weighted."
         a = attention.view(rows.shape[0], -1, rows.shape[1])
-        value = self.value(a @ rows) if few else a @ self.value(rows)
+        value: Tensor = self.value(a @ rows) if few else a @ self.value(rows)
         return value.view(*attention.shape[:2], -1)

@@ -255,7 +255,7 @@ class _Network(_Encoder):
         h, cell = (s.get(k, zero).expand(c.lstm_layers, -1, -1).contiguous() for k in ('h', 'c'))
         if forks == 1: return run_lstm(self.encoder, past, h, cell, mask)
         rows, states, step = [], [], (past.shape[1] - c.encoder) // (forks - 1)
-        for part in past.split([c.encoder] + [step] * (forks - 1), 1):
+        for part in torch.split(past, [c.encoder] + [step] * (forks - 1), 1):
             row, h, cell = run_lstm(self.encoder, part, h, cell)
             rows.append(row); states.append((h, cell))
         h, cell = (torch.stack(x, 2).flatten(1, 2) for x in zip(*states))
