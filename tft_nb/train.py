@@ -275,7 +275,7 @@ def write_lines(
     fresh: bool = False,  # begin the file anew
 ) -> None:
     "Append rows to a file of JSON lines."
-    data = ''.join(json.dumps(_plain(r), default=_native, allow_nan=False) + '\\n' for r in rows).encode()
+    data = ''.join(json.dumps(_plain(r), default=_native, allow_nan=False) + '\n' for r in rows).encode()
     try:
         if fresh: write_whole(path, data)
         else: _put(path, data, os.O_APPEND)
@@ -374,7 +374,7 @@ def _header(f: BinaryIO, total: int) -> tuple[bytes, str]:
     size = int.from_bytes(start, 'little')
     if len(start) < 8: raise _Refused(f'it is truncated to {total} bytes')
     if size > min(_MAX_HEADER, total - 8):
-        if start[:1] == b'\\x80' or start[:2] == b'PK':
+        if start[:1] == b'\x80' or start[:2] == b'PK':
             raise _Refused('it is a pickle or an archive of torch.save, which could execute code, and was not opened')
         if size > _MAX_HEADER: raise _Refused(f'its header claims {size} bytes, more than {_MAX_HEADER}')
         raise _Refused(f'it is truncated: the header claims {size} bytes, the file has {total}')
