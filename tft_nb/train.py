@@ -1051,7 +1051,7 @@ class Trainer(_Epochs):
         "Check the data, and start, or find the place to go on."
         c, count, folder = self.config, len(train), self.folder
         if min(count, c.batch_size) < world():
-            raise InputError(f'each of {world()} processes needs a window, got {count} windows and batch_size {c.batch_size}: pass more')
+            raise InputError(f'each process needs a window in each batch, got {count} windows, batch_size {c.batch_size}, processes {world()}: pass more')
         if valid is not None and not len(valid): raise InputError('validation needs a window, got 0: pass more rows, or no validation windows')
         if not self.data and folder is not None and from_first(lambda: any(os.path.lexists(folder / name) for name in RUN_FILES)):
             if not int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')):
