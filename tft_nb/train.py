@@ -35,6 +35,8 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from .core import InputError, nearest, pick_device
 from .guard import REASONS, ClipSchedule, Guard, StepReport, TrainingDiverged
@@ -439,7 +441,9 @@ def join_processes(
     if int(os.environ.get('WORLD_SIZE', '1')) < 2 or dist.is_initialized():
         return pick_device(device) if not (world() > 1 and device == 'auto' and torch.cuda.is_available()) else _local_gpu()
     on_gpu = device != 'cpu' and torch.cuda.is_available()
-    dist.init_process_group('nccl' if on_gpu else 'gloo')
+    store, number, count = next(rendezvous('env://'))  # type: ignore[no-untyped-call]
+    attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"    # the store still holds the addresses of processes that died
+    dist.init_process_group('nccl' if on_gpu else 'gloo', store=PrefixStore(attempt, store), rank=number, world_size=count)
     return _local_gpu() if on_gpu else pick_device('cpu')
 
 
@@ -1051,7 +1055,8 @@ class Trainer(_Epochs):
         "Check the data, and start, or find the place to go on."
         c, count, folder = self.config, len(train), self.folder
         if min(count, c.batch_size) < world():
-            raise InputError(f'each process needs a window in each batch, got {count} windows, batch_size {c.batch_size}, processes {world()}: pass more')
+            raise InputError(f'each of {world()} processes needs a window in each batch, got {count} windows, batch_size {c.batch_size}: pass more'
+                             if world() > 1 else 'training needs a window, got 0: pass more rows, or a shorter encoder or horizon')
         if valid is not None and not len(valid): raise InputError('validation needs a window, got 0: pass more rows, or no validation windows')
         if not self.data and folder is not None and from_first(lambda: any(os.path.lexists(folder / name) for name in RUN_FILES)):
             if not int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')):
