@@ -35,8 +35,6 @@ import pandas as pd
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from .core import InputError, nearest, pick_device
 from .guard import REASONS, ClipSchedule, Guard, StepReport, TrainingDiverged
@@ -441,7 +439,9 @@ def join_processes(
     if int(os.environ.get('WORLD_SIZE', '1')) < 2 or dist.is_initialized():
         return pick_device(device) if not (world() > 1 and device == 'auto' and torch.cuda.is_available()) else _local_gpu()
     on_gpu = device != 'cpu' and torch.cuda.is_available()
-    store, number, count = next(rendezvous('env://'))  # type: ignore[no-untyped-call]
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+    store, number, count = next(rendezvous('env://'))
     attempt = f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"    # the store still holds the addresses of processes that died
     dist.init_process_group('nccl' if on_gpu else 'gloo', store=PrefixStore(attempt, store), rank=number, world_size=count)
     return _local_gpu() if on_gpu else pick_device('cpu')
