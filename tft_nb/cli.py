@@ -35,7 +35,7 @@ from .forecast import fit_normalizers, importance, naive_forecasts, plot_fans, p
 from .guard import TrainingDiverged, read_replay
 from .loss import quantile_loss
 from .model import TFT
-from .monitor import Monitor, dashboard
+from .monitor import Monitor, dashboard, warning_signs
 from .normalize import NormalizationError, Normalizer, Verification, check_frame, check_machine, verify
 from .train import RUN_FILES, History, ProcessLost, TrainConfig, Trainer, from_first, join_processes, rank, write_whole
 
@@ -258,7 +258,8 @@ def _write_report(folder: Path, model: TFT, windows: dict[str, Windows], check: 
     run, bars = dashboard(history, statistics), plot_importance(importance(model, windows['test']))
     run.set_label('loss, gradient norm with clip and brake, update sizes and columns over the run')
     bars.set_label('mean selection weight of each variable')
-    sections |= {'Training': [run, history.epochs.iloc[:, :8]], 'Variable importance': [bars],
+    signs = warning_signs(history)
+    sections |= {'Training': [run, signs if len(signs) else 'No warning sign.', history.epochs.iloc[:, :8]], 'Variable importance': [bars],
                  'Normalization, verified': [check.table], 'Environment': [pd.DataFrame({'value': facts['environment']})]}
     subtitle = f"{folder}, {facts['seconds']} s, seed {facts['options']['seed']}"
     (folder / 'report.html').write_text(report_page(f"TFT: {', '.join(tables)}", subtitle, sections))

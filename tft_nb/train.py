@@ -802,7 +802,7 @@ def _check_fit(t: '_Run', groups: Mapping[str, Mapping[str, Tensor]], history: T
         'best': not groups['best'] or _shapes(groups['best']) == _shapes(t.weights),
         'scaler': t.scaler is None or _like(t.scaler.state_dict(), state['scaler']),
         'epochs': all(_is_number(r[k]) for r in state['epochs'] for k in _EPOCH),
-        'data': len(state['data']) == 2}
+        'data': len(state['data']) == 4}
     for name, good in sound.items():
         if not good: raise ValueError(f'its {name} is of another shape')
 
@@ -1062,10 +1062,10 @@ class Trainer(_Epochs):
             if not int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')):
                 raise InputError(f'a new run needs an empty folder, {folder} holds another run: resume it, or pass another folder')
             _restore(self, *_read_run(folder)[1:])
-        data = _fingerprint(train)
+        data = _fingerprint(train) + (_fingerprint(valid) if valid is not None else [0, 0])
         if self.data and self.data != data:
-            raise InputError(f'a run goes on with the data it began with, {self.data[0]} windows, got {data[0]} windows or other values: '
-                             'pass the same table, encoder and horizon')
+            raise InputError(f'a run goes on with the data it began with, {self.data[0]} windows and {self.data[2]} held out, '
+                             f'got {data[0]} and {data[2]} or other values: pass the same table, encoder and horizon')
         fresh, self.data = not self.data, data
         self.per_batch = min(c.batch_size, count)
         self.history.per_epoch = min(c.steps_per_epoch or count, count // self.per_batch)
@@ -1166,7 +1166,7 @@ class Ladder:
         rungs: Sequence[Rung] | None = None,  # from timid to bold; None: the incident's
         config: TrainConfig | None = None,  # all else; None: constant rate, no warm-up
         *,
-        window: int = 50,  # steps on a rung before it is judged
+        window: int = 50,  # steps on a rung before it is judged; one pass over the windows at most
         norm: float = 10.0,  # largest healthy median norm
         worse: float = 0.02,  # held-out loss may rise by this share
     ):
@@ -1192,7 +1192,7 @@ class Ladder:
             r = self.rungs[rung]
             trainer = self._trainer(r, first_width, good)
             reason, loss = self._try(trainer, train, valid, best)
-            spent += self.window * r.batch_size
+            spent += len(trainer.history) * trainer.per_batch
             self.rows.append({'rung': rung, **asdict(r), 'seen': spent, 'valid_loss': loss, 'healthy': not reason, 'reason': reason})
             if not reason:
                 self.model, good, best = trainer.model, trainer, min(loss, best)  # type: ignore[assignment]
