@@ -138,9 +138,9 @@ def _check_config(c: TrainConfig) -> None:
         raise InputError(f'betas must be two numbers from 0 to below 1, got {c.betas!r}: pass (0.9, 0.999)')
     if not isinstance(c.device, str) or c.device.startswith('meta'):
         raise InputError(f"device must be the name of one that computes, got {c.device!r}: pass 'auto'")
-    _clip_schedule(c.clip)
-
-
+    schedule = _clip_schedule(c.clip)
+    if schedule and any(3e38 < norm < math.inf for *_, norm in schedule.stages):
+        raise InputError(f'clip must fit into float32, got {c.clip}: pass None for no clip')
 def _is_number(x: Any) -> bool:
     "Whether it is a whole or a real number."
     return isinstance(x, (int, float)) and not isinstance(x, bool)
