@@ -292,7 +292,7 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     print(f'\n{count:,} parameters; windows: ' + ', '.join(f'{len(w):,} {name}' for name, w in windows.items()) + '\n', flush=True)
     history = trainer.fit(windows['train'], windows['valid'])
     if history.interrupted:
-        print(f'\nInterrupted after {len(history)} batches; nothing is lost. Resume with: tft_train --resume {folder}', flush=True)
+        print(f'\nInterrupted after {len(history)} batches; the last checkpoint is whole. Resume with: tft_train --resume {folder}', flush=True)
         return 130
     if rank(): return 0      # several processes trained, the first one reports
     windows['test'].to(trainer.device)

@@ -581,6 +581,13 @@ def evaluate(
     return {'valid_loss': loss / size, 'q_risk': sum(risk.values()) / len(risk), **risk, 'coverage': inside / size}
 
 
+def _judge(model: nn.Module, windows: Source) -> dict[str, float]:
+    "The scores of a model, which must be numbers."
+    scores = evaluate(model, windows)
+    if math.isfinite(scores['q_risk']): return scores
+    raise InputError(f"a held-out score must be finite, got {scores['q_risk']}: the held-out windows hold NaN, or no target value: mend them")
+
+
 def _scores(prediction: Tensor, batch: Mapping[str, Tensor], quantiles: tuple[float, ...]) -> Tensor:
     "Sums over a batch: loss, cells, |target|, cells inside, and 2ρ of each quantile."
     target, share = batch['target'], _share(batch)
@@ -1002,10 +1009,7 @@ class _Epochs(_Steps):
         self._flush()
         row = _epoch_row(self)
         if valid is not None:
-            with self._averaged(): row |= evaluate(self.model, valid)
-            if not math.isfinite(row['q_risk']):
-                raise InputError(f"a held-out score must be finite, got {row['q_risk']}: the held-out windows hold NaN, or no target value: "
-                                 'mend them')
+            with self._averaged(): row |= _judge(self.model, valid)
             better = row['q_risk'] < self.best_score
             self.bad_epochs = 0 if better else self.bad_epochs + 1
             if better: self._keep_best(row['q_risk'])
@@ -1185,13 +1189,14 @@ class Ladder:
         valid: Source,  # held-out windows
         seen: int,  # budget: windows to train on, over all rungs
     ) -> TFT:  # the trained network; also `.model`
-        "Climb until the budget is spent."
+        "Climb until the budget is spent, or Ctrl-C."
         rung, top, first_width, good = 0, len(self.rungs) - 1, self.model.config.hidden, None
         best, spent = math.inf, 0
         while spent < seen:
             r = self.rungs[rung]
             trainer = self._trainer(r, first_width, good)
             reason, loss = self._try(trainer, train, valid, best)
+            if trainer.history.interrupted: break
             spent += len(trainer.history) * trainer.per_batch
             self.rows.append({'rung': rung, **asdict(r), 'seen': spent, 'valid_loss': loss, 'healthy': not reason, 'reason': reason})
             if not reason:
@@ -1223,7 +1228,7 @@ class Ladder:
         "Train for a window: what is unhealthy, and the held-out loss."
         try: steps = trainer.fit(train).steps
         except TrainingDiverged: return 'diverged', math.nan
-        loss = evaluate(trainer.model, valid)['valid_loss']
+        loss = _judge(trainer.model, valid)['valid_loss']
         if steps.skipped.any(): return 'skipped', loss
         if steps.norm.median() > self.norm: return 'norm', loss
         return ('' if loss <= best * (1 + self.worse) else 'loss'), loss
