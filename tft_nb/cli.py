@@ -35,9 +35,9 @@ from .forecast import fit_normalizers, importance, naive_forecasts, plot_fans, p
 from .guard import TrainingDiverged, read_replay
 from .loss import quantile_loss
 from .model import TFT
-from .monitor import Monitor, dashboard
+from .monitor import Monitor, dashboard, warning_signs
 from .normalize import NormalizationError, Normalizer, Verification, check_frame, check_machine, verify
-from .train import RUN_FILES, History, ProcessLost, TrainConfig, Trainer, from_first, join_processes, rank
+from .train import RUN_FILES, History, ProcessLost, TrainConfig, Trainer, from_first, join_processes, rank, write_whole
 
 # %% ../nbs/12_cli.ipynb #e3fa9bcc
 class _Parser(argparse.ArgumentParser):
@@ -55,6 +55,14 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'must be a whole number of at least 1, got {text!r}')
     return int(text)
+
+
+def _share(text: str) -> float:
+    "A share from 0 to below 1."
+    try: value = float(text)
+    except ValueError: value = -1.0
+    if not 0 <= value < 1: raise argparse.ArgumentTypeError(f'must be a number from 0 to below 1, got {text!r}')
+    return value
 
 # %% ../nbs/12_cli.ipynb #5b268435
 def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
@@ -74,6 +82,8 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     run.add_argument('--encoder', type=_positive, default=30, metavar='STEPS', help='past steps that the network sees')
     run.add_argument('--horizon', type=_positive, default=5, metavar='STEPS', help='future steps to forecast')
     run.add_argument('--hidden', type=_positive, metavar='WIDTH', help="width of the network, a multiple of its 4 heads (default: the recipe's)")
+    run.add_argument('--dropout', type=_share, default=0.1, metavar='SHARE',
+                     help='share of units dropped in training; 0: no chance at all, categories are not hidden either')
     run.add_argument('--epochs', type=_positive, metavar='N', help="passes over the training windows (default: the recipe's)")
     run.add_argument('--batch-size', type=_positive, metavar='WINDOWS', help="windows in a batch (default: the recipe's)")
     run.add_argument('--device', default='auto', help='auto, cpu, cuda, cuda:1, …')
@@ -248,7 +258,8 @@ def _write_report(folder: Path, model: TFT, windows: dict[str, Windows], check: 
     run, bars = dashboard(history, statistics), plot_importance(importance(model, windows['test']))
     run.set_label('loss, gradient norm with clip and brake, update sizes and columns over the run')
     bars.set_label('mean selection weight of each variable')
-    sections |= {'Training': [run, history.epochs.iloc[:, :8]], 'Variable importance': [bars],
+    signs = warning_signs(history)
+    sections |= {'Training': [run, signs if len(signs) else 'No warning sign.', history.epochs.iloc[:, :8]], 'Variable importance': [bars],
                  'Normalization, verified': [check.table], 'Environment': [pd.DataFrame({'value': facts['environment']})]}
     subtitle = f"{folder}, {facts['seconds']} s, seed {facts['options']['seed']}"
     (folder / 'report.html').write_text(report_page(f"TFT: {', '.join(tables)}", subtitle, sections))
@@ -263,7 +274,7 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     print(f'{"data":<10} {panel}', flush=True)
     options = {**vars(args), 'data_sha256': sha, 'out': str(folder), 'resume': None}
     _check_same_data(folder, sha)
-    from_first(lambda: (folder / 'run.json').write_text(json.dumps(options, indent=1)))
+    from_first(lambda: write_whole(folder / 'run.json', json.dumps(options, indent=1).encode()))
     seed_everything(args.seed)
     windows, inputs, targets, check = prepare(panel, args.encoder, args.horizon)
     hidden, config = settings(args)
@@ -272,7 +283,8 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     if from_first(lambda: any((folder / name).exists() for name in RUN_FILES)):
         trainer = Trainer.resume(folder, device=args.device, **hooks)
     else:
-        model = TFT.from_panel(windows['train'].panel, encoder=args.encoder, horizon=args.horizon, hidden=hidden)
+        model = TFT.from_panel(windows['train'].panel, encoder=args.encoder, horizon=args.horizon, hidden=hidden,
+                               dropout=args.dropout, **({} if args.dropout else {'unknown_rate': 0.0}))
         notes = {'inputs': inputs.state_dict(), 'targets': targets.state_dict(), 'spec': asdict(panel.spec),
                  'vocabulary': {k: list(v) for k, v in windows['train'].panel.vocabulary.items()}}
         trainer = Trainer(model, config, folder, notes=notes, **hooks)
@@ -280,7 +292,7 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     print(f'\n{count:,} parameters; windows: ' + ', '.join(f'{len(w):,} {name}' for name, w in windows.items()) + '\n', flush=True)
     history = trainer.fit(windows['train'], windows['valid'])
     if history.interrupted:
-        print(f'\nInterrupted after {len(history)} batches; nothing is lost. Resume with: tft_train --resume {folder}', flush=True)
+        print(f'\nInterrupted after {len(history)} batches; the last checkpoint is whole. Resume with: tft_train --resume {folder}', flush=True)
         return 130
     if rank(): return 0      # several processes trained, the first one reports
     windows['test'].to(trainer.device)
@@ -307,13 +319,17 @@ def _resumed(args: argparse.Namespace) -> tuple[argparse.Namespace, Path]:
     "The options and the folder of the run to go on with."
     folder = Path(args.resume)
     try:
-        return argparse.Namespace(**{**json.loads((folder / 'run.json').read_text()), 'device': args.device}), folder
-    except (OSError, ValueError) as e:
+        options = argparse.Namespace(**{**json.loads((folder / 'run.json').read_text()), 'device': args.device})
+        if vars(options).keys() < vars(args).keys() | {'data_sha256'}: raise ValueError
+        return options, folder
+    except (OSError, ValueError, TypeError) as e:
         raise InputError(f'--resume needs the folder of a run, {args.resume!r} is none ({type(e).__name__}): check the path') from None
 
 
 def _claim_or_go_on(out: str | None) -> Path:
     "A new folder; or, when torchrun has restarted its processes, that of the run they began."
+    if not out and int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', '0')):
+        raise InputError('torchrun --max-restarts needs --out FOLDER, where restarted processes find their run, got none: name one')
     restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')) > 0
     return Path(out) if restarted and out and (Path(out) / 'run.json').exists() else claim_folder(out)
 
@@ -333,7 +349,7 @@ def _exit_code(name: str, job: Callable[[], int]) -> int:
         print(f'{name}: cannot read or write: {e}: free some space or mend the path, then go on with --resume', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f'{name}: interrupted, nothing was written', file=sys.stderr)
+        print(f'{name}: interrupted; a run that has a folder goes on with --resume FOLDER', file=sys.stderr)
         return 130
 
 

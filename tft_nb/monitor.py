@@ -9,6 +9,7 @@ __all__ = ['SIGNS', 'COLORS', 'hearing', 'feature_statistics', 'update_ratios', 
 
 # %% ../nbs/09_monitor.ipynb #640ecc34
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from .core import InputError
 from .loss import quantile_loss
-from .train import History, Source, Trainer, target_quantiles
+from .train import History, Source, Trainer, target_quantiles, write_whole
 
 # %% ../nbs/09_monitor.ipynb #9f159bfd
 def _columns(model: nn.Module, batch: Mapping[str, Tensor]) -> list[tuple[str, int, str]]:
@@ -175,11 +176,12 @@ def warning_signs(
     history: History,  # of a run, also while it goes on
     bounds: Bounds | None = None,  # None: the defaults
     last: int | None = None,  # look at so many steps; None: all
+    row: Mapping[str, Any] | None = None,  # of an epoch that is not in the history yet
 ) -> pd.DataFrame:  # `sign, where, value, bound, remedy`, empty for a healthy run
     "List what looks wrong, and what to do about it."
     bounds = bounds or Bounds()
     found = _step_signs(history.tail(last or len(history)), bounds) if len(history) else []
-    found += _epoch_signs(history.epoch_rows, bounds)
+    found += _epoch_signs([*history.epoch_rows, *([row] if row else [])], bounds)
     return pd.DataFrame([(*f, SIGNS[f[0]]) for f in found], columns=['sign', 'where', 'value', 'bound', 'remedy'])
 
 # %% ../nbs/09_monitor.ipynb #4fbed9f7
@@ -206,7 +208,10 @@ class Monitor:
         trainer: Trainer,  # at a live line
     ) -> None:
         "Print the new signs."
-        for s in warning_signs(trainer.history, self.bounds, 8 * self.bounds.window).itertuples():
+        self._tell(trainer)
+
+    def _tell(self, trainer: Trainer, row: Mapping[str, Any] | None = None) -> None:
+        for s in warning_signs(trainer.history, self.bounds, 8 * self.bounds.window, row).itertuples():
             if s.sign in self.told: continue
             self.told.add(s.sign)
             trainer.live.line(f'Warning: {s.sign} at {s.where}: {s.value:.3g} (bound {s.bound:.3g}): {s.remedy}')
@@ -216,7 +221,7 @@ class Monitor:
         trainer: Trainer,  # after validation
         row: dict[str, Any],  # figures are added here
     ) -> None:
-        "Measure what only needs to be known once an epoch."
+        "Measure what only needs to be known once an epoch, and print the new signs."
         b, batch = self.bounds, self._batch(self.train)
         s = hearing(trainer.model, batch).merge(feature_statistics(trainer.model, batch), how='left', on=['key', 'column'])
         odd = (s['mean'].abs() > b.mean) | (s['std'] > b.std[1]) | (s['std'] < b.std[0]) & (s.changed > 0.05)
@@ -226,6 +231,7 @@ class Monitor:
                 'odd': ', '.join(s.column[odd]), 'odd_value': float(s['std'][odd].max()) if odd.any() else 0.0}
         self.statistics = s
         if self.valid is not None and 'valid_loss' in row: row['skill'] = 1 - row['valid_loss'] / self._constant_loss(trainer)
+        self._tell(trainer, row)
 
     def _constant_loss(self, trainer: Trainer) -> float:
         "The loss of the best constant forecast on the held-out windows."
@@ -358,15 +364,15 @@ def write_prometheus(
     path: str | Path,  # a `.prom` file, replaced in one move
     run: str = 'tft_nb',  # label of the run
 ) -> None:
-    "Write the latest figures in Prometheus's text format."
-    last = history.steps.iloc[-1] if len(history) else pd.Series(dtype=float)
-    figures = {'step': len(history), **{k: float(last[k]) for k in ('loss', 'norm', 'applied', 'lr') if k in last},
-               'skipped': int(history.steps.skipped.sum()),
-               **{k: v for k, v in (history.epoch_rows[-1] if history.epoch_rows else {}).items() if isinstance(v, (int, float))}}
-    lines = [f'# TYPE tft_nb_{k} gauge\ntft_nb_{k}{{run="{run}"}} {v:.9g}' for k, v in figures.items()]
-    part = Path(path).with_suffix('.part')
-    part.write_text('\n'.join(lines) + '\n')
-    part.replace(path)
+    "Write the latest figures in Prometheus's text format; an `on_log` may call it."
+    last = history.tail(1).to_dict('records')[0] if len(history) else {}
+    figures = {**(history.epoch_rows[-1] if history.epoch_rows else {}), **{k: last[k] for k in ('loss', 'norm', 'applied', 'lr') if k in last},
+               'step': len(history), 'skipped': sum(any(r[4:-2]) for r in history.step_rows)}
+    label = run.replace('\\', r'\\').replace('"', r'\"').replace('\n', r'\n')
+    numbers = {re.sub(r'\W', '_', k, flags=re.ASCII): v for k, v in figures.items() if isinstance(v, (int, float))}
+    special = {'nan': 'NaN', 'inf': '+Inf', '-inf': '-Inf'}
+    shown = {k: special.get(text := f'{v:.9g}', text) for k, v in numbers.items()}
+    write_whole(path, ''.join(f'# TYPE tft_nb_{k} gauge\ntft_nb_{k}{{run="{label}"}} {v}\n' for k, v in shown.items()).encode())
 
 
 def write_tensorboard(
