@@ -435,7 +435,7 @@ class _Entrance:
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         guard = None if torch.compiler.is_compiling() else self.guard()
         if guard is None or not module.training or not torch.is_grad_enabled(): return
-        guard._buffers = guard._buffers or [(b, b.clone()) for b in module.buffers()]
+        guard._keep_buffers()
         guard._entered = args[0] if len(args) == 1 and not kwargs else {**{f'input {i}': a for i, a in enumerate(args)}, **kwargs}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -532,6 +532,10 @@ class Guard:
         self._loss = part if self._loss is None else self._loss + part
         if beyond is not None: self._data = beyond if self._data is None else self._data | beyond
         if batch is not None: self._parts = [*self._parts, batch]
+
+    def _keep_buffers(self) -> None:
+        "Remember the model's buffers as they are before this step, once."
+        self._buffers = self._buffers or [(b, b.clone()) for b in self.model.buffers()]
 
     def _decide(self) -> tuple[Tensor, Tensor, Tensor]:
         "Judge the gradients gathered: the numbers of the report, whether to skip, and the divisor that clips."
@@ -722,8 +726,9 @@ class SafeguardCallback:
         cast(Guard, self.guard).start_epoch(trainer.current_epoch)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        "Keep the batch."
+        "Keep the batch, and the buffers before the module sees it."
         self._batch = batch
+        cast(Guard, self.guard)._keep_buffers()
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
         "Judge loss and data: the batch if it is a pair with a target, else what entered the model."
