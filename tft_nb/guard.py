@@ -457,7 +457,7 @@ class Guard:
         patience: int = 10,  # stop when so many of the last `4 * patience` steps were skipped
         every: int = 10,  # on a GPU, look at the counters every so many steps
         names: Mapping[str, Sequence[str]] | Sequence[str] | None = None,  # of columns, by key of the batch; default: from `model.config`
-        loss_fn: Callable[..., Tensor] | None = None,  # to let `diagnose` name the culprit; may take a batch's `weight` and `target_mask` as `weight=`, `mask=`
+        loss_fn: Callable[..., Tensor] | None = None,  # for `diagnose`: `(output, target)`, and `mask=`, `weight=` if the batch has them
         replay: str | Path | None = None,  # folder for replay files
     ):
         for name, value in (('brake', brake), ('limit', limit)):
