@@ -16,7 +16,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -471,7 +471,7 @@ class Guard:
         self.clip = ClipSchedule.constant(clip) if isinstance(clip, (int, float)) else clip
         self.patience, self.every = patience, every
         self.replay = None if replay is None else Path(replay)
-        self.device: torch.device = optimizer.param_groups[0]['params'][0].device
+        self.device: torch.device = next(p.device for group in optimizer.param_groups for p in group['params'])
         self._judge = _Judge(self.device, brake, patience, math.inf if limit == 'adaptive' else 1e6)  # raw units: any norm may begin
         self._columns = _Columns(limit, _names_of(model) if names is None else names)
         # a fused optimizer skips on the device (found_inf); any other needs the host to know
@@ -684,6 +684,7 @@ def _columns_of(module: Any) -> dict[str, list[str]]:
     return {k: v for k, v in found.items() if v}
 
 
+@lru_cache
 def _forgiving(kind: type) -> type:
     "A loss that gives an infinity for `nan`: at a `nan` neuralforecast ends the run by itself, before any callback can judge."
     def call(self: Any, *args: Any, **options: Any) -> Any:
@@ -717,8 +718,6 @@ class SafeguardCallback:
         if len(trainer.optimizers) != 1:
             raise InputError(f'SafeguardCallback needs one optimizer, got {len(trainer.optimizers)}: use Guard in manual optimization')
         self.guard = Guard(pl_module, trainer.optimizers[0], **{'names': _columns_of(pl_module) or None, **self.options})
-        loss = getattr(pl_module, 'loss', None)
-        if isinstance(loss, nn.Module): loss.__class__ = _forgiving(type(loss))
         if self._state: self.guard.load_state_dict(self._state)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -729,9 +728,12 @@ class SafeguardCallback:
         "Keep the batch, and the buffers before the module sees it."
         self._batch = batch
         cast(Guard, self.guard)._keep_buffers()
+        loss = getattr(pl_module, 'loss', None)
+        if isinstance(loss, nn.Module): loss.__class__ = _forgiving(vars(type(loss)).get('_source', type(loss)))
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
         "Judge loss and data: the batch if it is a pair with a target, else what entered the model."
+        self.on_train_end(trainer, pl_module)
         sound = loss.requires_grad  # pytorch-forecasting puts a constant in place of a loss that is not finite, and fails on it
         if not sound: loss.requires_grad_(True)
         guard = cast(Guard, self.guard)
@@ -750,7 +752,7 @@ class SafeguardCallback:
         if isinstance(loss, nn.Module): loss.__class__ = vars(type(loss)).get('_source', type(loss))
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        "Leave it so after an error too."
+        "Leave it so after an error, too."
         self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:  # the guard's own
