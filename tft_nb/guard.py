@@ -7,17 +7,22 @@ __all__ = ['REASONS', 'ClipSchedule', 'StepReport', 'TrainingDiverged', 'write_r
            'SafeguardCallback']
 
 # %% ../nbs/07_guard.ipynb #da6e1c85
+import dataclasses
 import importlib
+import inspect
 import json
 import math
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .core import InputError
@@ -79,7 +84,8 @@ class _NormHistory:
         self.levels: dict[tuple[float, ...], Tensor] = {}
 
     def add(self, norm: Tensor, accepted: Tensor) -> None:
-        "Store one norm when its step was accepted."
+        "Store one norm when its step was accepted; a gradient of exactly 0 says nothing about the next."
+        accepted = accepted & (norm > 0)
         here = (self.place == self.count % len(self.ring)) & accepted
         self.ring.copy_(torch.where(here, norm.clamp_min(1e-30).log(), self.ring))
         self.count += accepted
@@ -91,17 +97,27 @@ class _NormHistory:
         at = (self.levels[levels] * last).round().long()
         return torch.where(self.count < self.warmup, math.inf, self.ring.sort().values[at].exp())
 
-    def limit(self, ratio: float = 20.0) -> Tensor:
-        "The adaptive brake: 20 times the median, more where the norms are widely spread."
+    def limit(self, first: float = math.inf, ratio: float = 20.0) -> Tensor:
+        "The adaptive brake: 20 times the median, more where the norms are widely spread; `first` during the warm-up."
         middle, high = self.quantiles(0.5, 0.9).unbind()
-        return middle * (high / middle).pow(3).clamp_min(ratio).nan_to_num(nan=ratio)
+        usual = middle * (high / middle).pow(3).clamp_min(ratio)
+        return torch.where(self.count < self.warmup, first, usual)
 
 # %% ../nbs/07_guard.ipynb #a5977b79
 def _present(batch: Mapping[str, Any], key: str) -> Any:
-    "An entry of a batch, its missing cells (where a mask says so) set to 0."
-    item, mask = batch[key], batch.get(str(key).removesuffix('_real') + '_mask')
-    if not isinstance(item, Tensor) or not isinstance(mask, Tensor) or mask.shape != item.shape: return item
-    return item.masked_fill(~mask, 0)
+    "An entry of a batch, its missing cells and padded steps (where a mask says so) set to 0."
+    item, mask, steps = batch[key], batch.get(str(key).removesuffix('_real') + '_mask'), batch.get('encoder_mask')
+    if not isinstance(item, Tensor): return item
+    if isinstance(mask, Tensor) and mask.shape == item.shape: item = item.masked_fill(mask == 0, 0)
+    if key in ('observed_real', 'known_real') and isinstance(steps, Tensor) and 'offset' not in batch:
+        item = item.masked_fill(~F.pad(steps, (0, item.shape[1] - steps.shape[1]), value=True).unsqueeze(-1), 0)
+    return item
+
+
+def _bare(batch: Any) -> Any:
+    "The batch without its masks: whatever stands in its cells counts."
+    if isinstance(batch, Mapping): return {k: _bare(v) for k, v in batch.items() if not str(k).endswith('_mask')}
+    return tuple(map(_bare, batch)) if isinstance(batch, (tuple, list)) else batch
 
 
 def _leaves(batch: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Tensor]]:
@@ -170,7 +186,7 @@ def _offenders(columns: _Columns, batch: Any) -> list[tuple[str, str, float]]:
     "Kind, name and size of the columns that are not finite or beyond their limit, worst first (on the host)."
     found = [(next((_KINDS[k] for k in reversed(path) if k in _KINDS), 'feature'), name, size) for path, x in _leaves(batch)
              for top in [_maxima(path, x).tolist()] for name, size in zip(_labels(columns, path, len(top)), top, strict=True)]
-    if columns.usual is not None: bounds = columns.bounds().tolist()
+    if columns.usual is not None and len(columns.usual) == len(found): bounds = columns.bounds().tolist()
     else: bounds = [math.inf if columns.limit is None or isinstance(columns.limit, str) else columns.limit] * len(found)
     bad = [f for f, bound in zip(found, bounds, strict=True) if not f[2] <= bound or math.isinf(f[2])]
     return sorted(bad, key=lambda f: -math.inf if math.isnan(f[2]) else -f[2])
@@ -309,9 +325,12 @@ def read_replay(
 
 # %% ../nbs/07_guard.ipynb #6c899d30
 def _total_norm(grads: list[Tensor], device: torch.device) -> Tensor:
-    "Norm over all gradients in one pass; not finite as soon as one value isn't."
-    if not grads: return torch.zeros((), device=device)
-    res: Tensor = torch.linalg.vector_norm(torch.stack([n.to(device) for n in torch._foreach_norm(grads, 2, torch.float32)]))
+    "Norm over all gradients in one pass, in float32; not finite as soon as one value isn't, or its square overflows."
+    wide = [g for g in grads if g.dtype in (torch.float64, torch.complex64, torch.complex128)]
+    rest = [g for g in grads if g.dtype not in (torch.float64, torch.complex64, torch.complex128)]
+    norms = [n for some, dtype in ((wide, None), (rest, torch.float32)) if some for n in torch._foreach_norm(some, 2, dtype)]
+    if not norms: return torch.zeros((), device=device)
+    res: Tensor = torch.linalg.vector_norm(torch.stack([n.to(device, torch.float32) for n in norms]))
     return res
 
 
@@ -331,8 +350,8 @@ def _agree(flags: Tensor) -> Tensor:
 class _Judge:
     "Decide about each step, and count, without leaving the device."
 
-    def __init__(self, device: torch.device, brake: float | str | None, patience: int):
-        self.history, self.adaptive = _NormHistory(device), isinstance(brake, str)
+    def __init__(self, device: torch.device, brake: float | str | None, patience: int, first: float = math.inf):
+        self.history, self.adaptive, self.first = _NormHistory(device), isinstance(brake, str), first
         self.brake = torch.tensor(math.inf if brake is None or isinstance(brake, str) else float(brake), device=device)
         self.clip = torch.tensor(math.inf, device=device)  # the host writes the schedule's value here
         self.counts = torch.zeros(3 + len(REASONS), dtype=torch.int64, device=device)  # steps, skipped, clipped, one per reason
@@ -342,10 +361,10 @@ class _Judge:
     def decide(self, loss: Tensor, norm: Tensor, data: Tensor | None = None, quantile: float | None = None,
                searching: Tensor | None = None) -> tuple[Tensor, Tensor]:
         "Give the numbers of the report, and whether to skip."
-        limit = self.history.limit() if self.adaptive else self.brake
+        limit = self.history.limit(self.first) if self.adaptive else self.brake
         usual = self.clip if quantile is None else self.history.quantiles(quantile)[0]
         clip = torch.where(usual.isfinite(), usual, self.clip)
-        flags = _agree(torch.stack([~loss.isfinite(), ~norm.isfinite(), norm > limit, self.no if data is None else data]))
+        flags = _agree(torch.stack([~loss.isfinite(), ~norm.isfinite(), norm.isfinite() & (norm > limit), self.no if data is None else data]))
         bad = flags.any()
         self.history.add(norm, ~bad)
         # while a float16 scaler looks for its scale, overflow is part of the game
@@ -361,15 +380,20 @@ def _accuse(model: nn.Module, columns: _Columns, parts: Sequence[Any], report: S
     if bad:
         kind, _, size = bad[0]
         if not math.isfinite(size): text = f'holds {size}; repair it, or mark the cells as missing'
+        elif isinstance(columns.limit, str): text = f'reaches {size:.3g}, a thousand times its usual size; repair it'
         else: text = f"reaches {size:.3g}, limit {columns.limit}; normalize or repair it, or declare its limit ('adaptive' for raw units)"
         return kind, list(dict.fromkeys(name for _, name, _ in bad)), text
     named = list(model.named_parameters())
     sick = [n for n, p in named if not p.detach().isfinite().all()]
     if sick: return 'layer', sick, 'parameters are not finite; go back to the last good checkpoint'
+    leaks = [f for part in parts for f in _offenders(columns, _bare(part)) if not math.isfinite(f[2])]
+    if leaks and {'loss', 'gradient'} & {*report.reasons}:
+        return leaks[0][0], list(dict.fromkeys(name for _, name, _ in leaks)), 'a masked cell is not finite, and 0 times it is no 0; fill it first'
     if 'loss' in report.reasons: return 'loss', [], f'it is {report.loss}; look at target, weights, and 0/0 or log(0) in its formula'
     sick = [n for n, p in named if p.grad is not None and not p.grad.isfinite().all()]
     if sick: return 'layer', sick, 'gradients are not finite though the loss is; look at these layers; in float16, try bfloat16'
-    return 'loss', [], f'norm {report.norm:.3g} is beyond the brake at {report.brake:.3g}; rescale the loss or lower the learning rate'
+    return 'loss', [], (f'norm {report.norm:.3g} is beyond the brake at {report.brake:.3g}; rescale the loss or lower the learning rate; '
+                      'where the change was wanted, go on with a new Guard')
 
 # %% ../nbs/07_guard.ipynb #429ba078
 def _first_named(found: tuple[str, list[str], str]) -> tuple[str, list[str], str]:
@@ -380,13 +404,25 @@ def _first_named(found: tuple[str, list[str], str]) -> tuple[str, list[str], str
     return next((f for f in everyone if f[1]), found)
 
 
-def _ask_diagnose(model: nn.Module, part: Any, names: Any, loss_fn: Callable[[Any, Tensor], Tensor]) -> Diagnosis | None:
+def _ask_diagnose(model: nn.Module, part: Any, names: Any, loss_fn: Callable[..., Tensor]) -> Diagnosis | None:
     "Let `diagnose` look at the batch, where it has a target; a batch that it cannot run is no reason to hide the fault."
-    if isinstance(part, Mapping) and 'target' in part: inputs, target = cast(Any, part), part['target']
-    elif isinstance(part, (tuple, list)) and len(part) == 2: inputs, target = part
-    else: return None
+    inputs, extra = (part[0] if isinstance(part, (tuple, list)) and len(part) == 2 else part), dict[str, Tensor]()
     fits = bool(names) and isinstance(names, Mapping) == isinstance(inputs, Mapping)
-    try: return diagnose(model, inputs, target, loss_fn, names if fits else None)
+
+    def ask() -> Diagnosis:
+        return diagnose(model, inputs, target, partial(loss_fn, **extra) if extra else loss_fn, names if fits else None)
+
+    try:
+        if isinstance(part, Mapping):
+            inputs = {k: _present(part, k) for k in part}
+            target, takes = inputs['target'], inspect.signature(loss_fn).parameters
+            extra = {k: part[key] for k, key in (('mask', 'target_mask'), ('weight', 'weight')) if k in takes and key in part}
+        else: _, target = part
+        found = ask()
+        if found.kind != 'loss' or 'weight' not in extra: return found
+        extra['weight'] = torch.ones_like(extra['weight'])
+        if ask().kind == 'loss': return found
+        return dataclasses.replace(found, culprits=['weight'], remedy='weight: with weights of 1 the loss is sound; bring them to a mean of 1')
     except Exception: return None                           # whatever a foreign model raises
 
 # %% ../nbs/07_guard.ipynb #0fa03a2d
@@ -399,6 +435,7 @@ class _Entrance:
     def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         guard = None if torch.compiler.is_compiling() else self.guard()
         if guard is None or not module.training or not torch.is_grad_enabled(): return
+        guard._keep_buffers()
         guard._entered = args[0] if len(args) == 1 and not kwargs else {**{f'input {i}': a for i, a in enumerate(args)}, **kwargs}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -410,7 +447,7 @@ class Guard:
 
     def __init__(
         self,
-        model: nn.Module,  # the network in training
+        model: nn.Module,  # the network in training, in the form that is called (compiled, wrapped)
         optimizer: torch.optim.Optimizer,  # on a GPU with `fused=True`: then no step waits for the device
         *,
         clip: ClipSchedule | float | None = 1.0,  # largest norm applied
@@ -420,7 +457,7 @@ class Guard:
         patience: int = 10,  # stop when so many of the last `4 * patience` steps were skipped
         every: int = 10,  # on a GPU, look at the counters every so many steps
         names: Mapping[str, Sequence[str]] | Sequence[str] | None = None,  # of columns, by key of the batch; default: from `model.config`
-        loss_fn: Callable[[Any, Tensor], Tensor] | None = None,  # `loss_fn(output, target)`, to let `diagnose` name the culprit
+        loss_fn: Callable[..., Tensor] | None = None,  # for `diagnose`: `(output, target)`, and `mask=`, `weight=` if the batch has them
         replay: str | Path | None = None,  # folder for replay files
     ):
         for name, value in (('brake', brake), ('limit', limit)):
@@ -428,14 +465,14 @@ class Guard:
                 raise InputError(f"{name} must be a positive number, 'adaptive' or None, got {value!r}: pass 10.0, say")
         if patience < 1 or every < 1:
             raise InputError(f'patience and every must be at least 1, got {patience} and {every}: pass 10')
+        _check_optimizer(optimizer)
         self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
         self.scaler = scaler if scaler is not None and scaler.is_enabled() else None
         self.clip = ClipSchedule.constant(clip) if isinstance(clip, (int, float)) else clip
         self.patience, self.every = patience, every
         self.replay = None if replay is None else Path(replay)
-        self.parameters = [p for group in optimizer.param_groups for p in group['params']]
-        self.device = self.parameters[0].device
-        self._judge = _Judge(self.device, brake, patience)
+        self.device: torch.device = next(p.device for group in optimizer.param_groups for p in group['params'])
+        self._judge = _Judge(self.device, brake, patience, math.inf if limit == 'adaptive' else 1e6)  # raw units: any norm may begin
         self._columns = _Columns(limit, _names_of(model) if names is None else names)
         # a fused optimizer skips on the device (found_inf); any other needs the host to know
         self._waits = self.device.type == 'cpu' or not getattr(optimizer, '_step_supports_amp_scaling', False)
@@ -443,6 +480,8 @@ class Guard:
         self._loss: Tensor | None = None
         self._data: Tensor | None = None
         self._entered: Any = None
+        self._buffers: list[tuple[Tensor, Tensor]] = []  # of the model, and what they were before this step
+        self._blind = False  # whether it was said that no data is seen
         self._parts: list[Any] = []
         handle = model.register_forward_pre_hook(_Entrance(self), with_kwargs=True)
         weakref.finalize(self, handle.remove)
@@ -454,6 +493,9 @@ class Guard:
         batch: Any = None,  # the data behind it: a tensor, or dicts, tuples and lists of tensors; default: what entered the model
     ) -> None:
         "Add the gradient of one part of an accumulated batch."
+        if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+            got = f'a tensor of shape {tuple(loss.shape)}, requires_grad={loss.requires_grad}' if isinstance(loss, Tensor) else repr(loss)
+            raise InputError(f'the loss must be one number computed from the parameters, got {got}: reduce it with mean(), detach nothing')
         torch.autograd.backward(loss if self.scaler is None else self.scaler.scale(loss))
         self._record(loss, self._entered if batch is None else batch)
 
@@ -491,6 +533,10 @@ class Guard:
         if beyond is not None: self._data = beyond if self._data is None else self._data | beyond
         if batch is not None: self._parts = [*self._parts, batch]
 
+    def _keep_buffers(self) -> None:
+        "Remember the model's buffers as they are before this step, once."
+        self._buffers = self._buffers or [(b, b.clone()) for b in self.model.buffers()]
+
     def _decide(self) -> tuple[Tensor, Tensor, Tensor]:
         "Judge the gradients gathered: the numbers of the report, whether to skip, and the divisor that clips."
         if self._loss is None: raise InputError('step needs a loss, got none: call step(loss), or backward(loss) before step()')
@@ -498,23 +544,35 @@ class Guard:
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
             searching = cast(Tensor, self.scaler._get_scale_async()).to(self.device) > 1
-        norm = _total_norm([p.grad for p in self.parameters if p.grad is not None], self.device)
+        norm = _total_norm(self._gradients(), self.device)
         data = None if self._data is None else self._data.to(self.device)
         values, bad = self._judge.decide(self._loss, norm, data, self.clip.quantile if self.clip else None, searching)
+        for b, before in self._buffers: b.copy_(torch.where(bad, before, b))  # running statistics, say
         return values, bad, ((values[1] + 1e-6) / values[2]).clamp_min(1.0)
+
+    def _gradients(self) -> list[Tensor]:
+        "The gradients at hand, of parameters added later too; of sparse ones the values."
+        found = [p for group in self.optimizer.param_groups for p in group['params'] if p.grad is not None]
+        for p in found:
+            if p.grad.is_sparse: p.grad = p.grad.coalesce()
+        return [p.grad.values() if p.grad.is_sparse else p.grad for p in found]
 
     def _admit(self, bad: Tensor, shrink: Tensor) -> bool:
         "Clip on the host, where reading costs nothing; tell whether the step may be taken."
         if bad.item(): return False
-        if shrink.item() > 1: torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], shrink)
+        if shrink.item() > 1: torch._foreach_div_(self._gradients(), shrink)
         return True
 
     def _finish(self, values: Tensor, drop: bool) -> StepReport:
         "Look whether to stop, and forget this step's data (a CUDA graph keeps them: they are its own)."
+        if not self._parts and not self._blind and self._columns.limit is not None:
+            self._blind = True
+            warnings.warn('the guard sees no data, only loss and gradients: pass batch=, or give it the model as it is called', stacklevel=3)
         self._values, capturing = values, self.device.type == 'cuda' and torch.cuda.is_current_stream_capturing()
         if not capturing: self.check()
         if drop: self.optimizer.zero_grad(set_to_none=True)
         self._loss = self._data = self._entered = None
+        self._buffers = []
         if not capturing: self._parts = []
         return StepReport(values)
 
@@ -548,17 +606,18 @@ class Guard:
             kind, culprits, text = diagnosis.kind, list(diagnosis.culprits), diagnosis.remedy
         kind, culprits, text = _first_named((kind, culprits, text))
         step, skipped = int(self._judge.counts[0]) - 1, int(self._judge.recent.sum())
-        batch, path = (self._parts[0] if len(self._parts) == 1 else self._parts), None
+        batch, path, lost = (self._parts[0] if len(self._parts) == 1 else self._parts), None, ''
         if self.replay is not None and (_processes() == 1 or dist.get_rank() == 0):
-            path = write_replay(self.replay / f'replay-{step}', batch, self.model, step=step, kind=kind, culprits=culprits,
-                                reasons=list(report.reasons), loss=repr(report.loss), norm=repr(report.norm))
+            try: path = write_replay(self.replay / f'replay-{step}', batch, self.model, step=step, kind=kind, culprits=culprits,
+                                     reasons=list(report.reasons), loss=repr(report.loss), norm=repr(report.norm))
+            except Exception as e: lost = f'; no replay could be written: {e}'  # a full disk must not hide the fault
         self.optimizer.zero_grad(set_to_none=True)
         self._loss = self._data = self._entered = None
         self._parts = []
         who = f" in {', '.join(culprits[:3])}" if culprits else ''
+        what = f'; replay: {path}' if path else lost
         message = (f"at step {step}, {skipped} of the last {min(step + 1, len(self._judge.recent))} steps were skipped "
-                   f"({', '.join(report.reasons)}): fault of kind {kind}{who}: {text}")
-        if path: message += f'; replay: {path}'
+                   f"({', '.join(report.reasons)}): fault of kind {kind}{who}: {text}{what}")
         raise TrainingDiverged(message, kind, culprits, report.reasons, step, batch, diagnosis, path)
 
     def report(self) -> dict[str, int]:  # steps, skipped, clipped, and skips by reason
@@ -578,7 +637,7 @@ class Guard:
     ) -> None:
         "Go on from a saved state."
         for key, own in self._tensors().items():
-            if key not in state or own.shape != state[key].shape:
+            if key not in state or own.shape != getattr(state[key], 'shape', None):
                 raise InputError(f'guard state must hold {key} of shape {tuple(own.shape)}, got {sorted(state)}: use the same patience')
             own.copy_(state[key])
         self._columns.hits, self._columns.usual = (state[k].to(self.device).clone() if k in state else None for k in ('hits', 'usual'))
@@ -588,6 +647,17 @@ class Guard:
     def _tensors(self) -> dict[str, Tensor]:
         judge = self._judge
         return {'ring': judge.history.ring, 'count': judge.history.count, 'counts': judge.counts, 'recent': judge.recent}
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    "Refuse what the guard cannot keep safe."
+    takes = list(inspect.signature(type(optimizer).step).parameters.values())[1:]
+    if any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in takes):
+        raise InputError(f'optimizer.step must work without a closure, {type(optimizer).__name__} evaluates the loss several times in one step, '
+                         'where no gradient can be judged: use AdamW, say')
+    if any(p.dtype == torch.float16 for group in optimizer.param_groups for p in group['params']):
+        raise InputError('trained parameters must be float32 or bfloat16, got float16, in which Adam divides by a rounded 0: '
+                         'keep them in float32, and use autocast with a GradScaler')
 
 
 def _names_of(model: nn.Module) -> dict[str, list[str]]:
@@ -606,12 +676,29 @@ def _lightning() -> tuple[type, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _columns_of(module: Any) -> dict[str, list[str]]:
+    "Column names that pytorch-forecasting and neuralforecast models carry, by key of what enters the model."
+    reals = list(getattr(getattr(module, 'hparams', None), 'x_reals', None) or ())
+    found = {'0.encoder_cont': reals, '0.decoder_cont': reals}
+    for key in ('hist_exog', 'futr_exog', 'stat_exog'): found[key] = list(getattr(module, f'{key}_list', None) or ())
+    return {k: v for k, v in found.items() if v}
+
+
+@lru_cache
+def _forgiving(kind: type) -> type:
+    "A loss that gives an infinity for `nan`: at a `nan` neuralforecast ends the run by itself, before any callback can judge."
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        loss = kind.__call__(self, *args, **options)
+        return torch.where(loss.isnan(), math.inf, loss) if isinstance(loss, Tensor) and loss.requires_grad else loss
+    return type(kind.__name__, (kind,), {'__call__': call, '_source': kind})
+
+
 class SafeguardCallback:
     "Guard a Lightning module: `Trainer(callbacks=[SafeguardCallback()])`."
 
     def __new__(cls, *args: Any, **options: Any) -> 'SafeguardCallback':
         "Become a Lightning callback where Lightning is installed."
-        made = type(cls.__name__, (cls, *_lightning()), {}) if cls is SafeguardCallback else cls
+        made = cls if '_source' in vars(cls) else type(cls.__name__, (cls, *_lightning()), {'_source': cls})
         return cast('SafeguardCallback', object.__new__(made))
 
     def __init__(
@@ -623,13 +710,14 @@ class SafeguardCallback:
         self._state: dict[str, Any] = {}
         self._batch: Any = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(vars(type(self))['_source'], **self.options), ()  # a copy guards another run
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         "Guard the module's one optimizer."
         if len(trainer.optimizers) != 1:
             raise InputError(f'SafeguardCallback needs one optimizer, got {len(trainer.optimizers)}: use Guard in manual optimization')
-        columns = list(getattr(getattr(pl_module, 'hparams', None), 'x_reals', ()))  # pytorch-forecasting's
-        names = {'0.encoder_cont': columns, '0.decoder_cont': columns} if columns else None
-        self.guard = Guard(pl_module, trainer.optimizers[0], **{'names': names, **self.options})
+        self.guard = Guard(pl_module, trainer.optimizers[0], **{'names': _columns_of(pl_module) or None, **self.options})
         if self._state: self.guard.load_state_dict(self._state)
 
     def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
@@ -637,18 +725,35 @@ class SafeguardCallback:
         cast(Guard, self.guard).start_epoch(trainer.current_epoch)
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        "Keep the batch."
+        "Keep the batch, and the buffers before the module sees it."
         self._batch = batch
+        cast(Guard, self.guard)._keep_buffers()
+        loss = getattr(pl_module, 'loss', None)
+        if isinstance(loss, nn.Module): loss.__class__ = _forgiving(vars(type(loss)).get('_source', type(loss)))
 
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
-        "Judge loss and data."
+        "Judge loss and data: the batch if it is a pair with a target, else what entered the model."
+        self.on_train_end(trainer, pl_module)
         sound = loss.requires_grad  # pytorch-forecasting puts a constant in place of a loss that is not finite, and fails on it
         if not sound: loss.requires_grad_(True)
-        cast(Guard, self.guard)._record(loss if sound else torch.full_like(loss, math.nan), self._batch)
+        guard = cast(Guard, self.guard)
+        batch = self._batch if isinstance(self._batch, (tuple, list)) or guard._entered is None else guard._entered
+        guard._record(loss if sound else torch.full_like(loss, math.nan), batch)
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         "Judge the gradients: clip or drop them."
+        scaler = getattr(getattr(trainer, 'precision_plugin', None), 'scaler', None)
+        if scaler is not None and getattr(optimizer, '_step_supports_amp_scaling', False): scaler.unscale_(optimizer)  # else Lightning did
         cast(Guard, self.guard).filter()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        "Leave the module's loss as it was."
+        loss = getattr(pl_module, 'loss', None)
+        if isinstance(loss, nn.Module): loss.__class__ = vars(type(loss)).get('_source', type(loss))
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        "Leave it so after an error, too."
+        self.on_train_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:  # the guard's own
         "Travel in Lightning's checkpoint."
