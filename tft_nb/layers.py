@@ -186,9 +186,6 @@ def _transformed(x: Tensor, skip: Tensor, second: tuple[Tensor, Tensor], gate: t
     return F.layer_norm(F.glu(_pair(x, second, gate, p), -1).add_(skip), skip.shape[-1:], *norm)
 
 # %% ../nbs/05_layers.ipynb #dc5cc174
-_CACHE = 2**18  # numbers that a core's own cache holds
-
-
 class _Variables(nn.Module):
     "A GRN for each variable, their parameters stacked, fed by raw values."
     first_weight: Tensor
@@ -207,30 +204,13 @@ class _Variables(nn.Module):
         weight, bias = (getattr(self, f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))
         return list(zip(weight, bias))
 
-    def _first(self, i: Inputs) -> tuple[Tensor, Tensor]:
-        "Slope and offset `(real, width)` of the first layer, straight from the raw values."
+    def _reals(self, i: Inputs) -> Iterator[tuple[Tensor, Tensor]]:
+        "The first layer past ELU, and the embedding, of each real."
+        if i.x is None: return
         n = len(i.weight)
         slope, offset = (torch.einsum('jk,jok->jo', e, self.first_weight[:n]) for e in (i.weight, i.bias))
-        return slope, offset + self.first_bias[:n]
-
-    def _one_by_one(self, i: Inputs, x: Tensor, p: float) -> Iterator[Tensor]:
-        "The reals in turn: each works in the cache."
-        slope, offset = self._first(i)
-        each = torch.split(x, 1, -1), slope.unbind(), offset.unbind(), i.weight.unbind(), i.bias.unbind()
-        layers = (self._layer(k) for k in ('second', 'gate', 'norm'))
-        for v, a, b, w, e, second, gate, norm in zip(*each, *layers):
-            yield _transformed(elu(torch.addcmul(b, v, a)), torch.addcmul(e, v, w), second, gate, norm, p)
-
-    def _together(self, i: Inputs, x: Tensor, p: float) -> Iterator[Tensor]:
-        "The reals in products over all of them: few large operations."
-        n, v = len(i.weight), x.movedim(-1, 0).flatten(1).unsqueeze(-1)                      # (real, row, 1)
-        linear = lambda x, w, b: torch.baddbmm(b.unsqueeze(1), x, w)
-        slope, offset = self._first(i)
-        h = elu(linear(v, slope.unsqueeze(1), offset))
-        h = dropout(linear(h, self.second_weight[:n].mT, self.second_bias[:n]), p)
-        h = F.glu(linear(h, self.gate_weight[:n].mT, self.gate_bias[:n]), -1).add_(linear(v, i.weight.unsqueeze(1), i.bias))
-        h = torch.addcmul(self.norm_bias[:n, None], F.layer_norm(h, h.shape[-1:]), self.norm_weight[:n, None])
-        return iter(h.view(n, *x.shape[:-1], self.width).unbind())
+        each = torch.split(i.x, 1, -1), slope.unbind(), (offset + self.first_bias[:n]).unbind(), i.weight.unbind(), i.bias.unbind()
+        for x, a, b, w, e in zip(*each): yield elu(torch.addcmul(b, x, a)), torch.addcmul(e, x, w)
 
     def _category(self, table: Tensor, code: Tensor, layers: tuple[tuple[Tensor, Tensor], ...], p: float) -> Tensor:
         first, second, gate, norm = layers
@@ -242,12 +222,11 @@ class _Variables(nn.Module):
     def _each(self, i: Inputs) -> Iterator[Tensor]:
         "Transformed embedding `(batch, time, width)` of each variable."
         n, p = len(i.weight), self.dropout if self.training else 0.0
-        if i.x is not None: yield from (self._one_by_one if _by_hand(i.x) and i.x.numel() * self.width > _CACHE else self._together)(i, i.x, p)
-        layers = zip(*(self._layer(k, n) for k in ('first', 'second', 'gate', 'norm')))
-        for k, (table, layer) in enumerate(zip(i.tables, layers)):
+        layers = list(zip(*(self._layer(k) for k in ('second', 'gate', 'norm'))))
+        for (x, skip), (second, gate, norm) in zip(self._reals(i), layers): yield _transformed(x, skip, second, gate, norm, p)
+        for k, (table, first) in enumerate(zip(i.tables, self._layer('first', n))):
             assert i.codes is not None
-            yield self._category(table, i.codes[..., k], layer, p)
-
+            yield self._category(table, i.codes[..., k], (first, *layers[n + k]), p)
 
 # %% ../nbs/05_layers.ipynb #788cb70f
 class VariableSelection(_Variables):

@@ -797,10 +797,15 @@ def _like(own: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     return own.keys() == found.keys() and all(type(v) is type(own[k]) and 0 <= v < (2**31 if type(v) is int else 3e38) for k, v in found.items())
 
 
+def _optimized(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    "The parameters in the order in which the optimizer's state numbers them."
+    return [p for group in optimizer.param_groups for p in group['params']]
+
+
 def _check_fit(t: '_Run', groups: Mapping[str, Mapping[str, Tensor]], history: Tensor, state: Mapping[str, Any]) -> None:
     "Refuse what the run would stumble over later."
     places = {k.split('.')[0] for k in groups['optimizer']}
-    moments = {f'{i}.{k}': torch.Size() if k == 'step' else p.shape for i, p in enumerate(t.guard.parameters) if str(i) in places
+    moments = {f'{i}.{k}': torch.Size() if k == 'step' else p.shape for i, p in enumerate(_optimized(t.optimizer)) if str(i) in places
                for k in ('step', 'exp_avg', 'exp_avg_sq')}
     sound = {
         'history': history.dtype == torch.float64 and history.shape == (state['step'], len(_STEP)),
@@ -895,7 +900,8 @@ class _Run:
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=c.lr, betas=c.betas, eps=c.eps, weight_decay=c.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type) if c.precision == 'float16' else None
         self.guard = Guard(model, self.optimizer, clip=_clip_schedule(c.clip), brake=c.brake, limit=c.limit, scaler=self.scaler,
-                           replay=self.folder, loss_fn=lambda y, target: quantile_loss(y.float(), target, self.quantiles))
+                           replay=self.folder, loss_fn=lambda y, target, mask=None, weight=None:
+                           quantile_loss(y.float(), target, self.quantiles, mask=mask, weight=weight))
         self.history = History()
         self.live = _Live(show and rank() == 0)
         self.step = self.total = self.bad_epochs = 0
@@ -1218,7 +1224,7 @@ class Ladder:
         trainer = Trainer(model, config, show=False)
         if good is not None:
             state = copy.deepcopy(good.optimizer.state_dict())       # a failed window must not touch the good state's moments
-            for i, p in enumerate(trainer.guard.parameters):
+            for i, p in enumerate(_optimized(trainer.optimizer)):
                 if i in state['state']: state['state'][i] = {k: v if k == 'step' else _repeat(v, p.shape) for k, v in state['state'][i].items()}
             trainer.optimizer.load_state_dict(state)
             trainer.guard.load_state_dict(good.guard.state_dict())
