@@ -1239,7 +1239,7 @@ def _check_tail(c: _Case) -> list[_Line]:
     if _few(c):
         return []
     p, log = _sides(_here(c.z), _gap), _logs(c.x)
-    later = 1.0 if c.future_z is None else _sides(_here(c.future_z), _gap)
+    later = 1.0 if c.future_z is None else _sides(_here(c.future_z) - np.nanmedian(_here(c.future_z)), _gap)
     if c.scaling.kind == 'continuous' and log is not None:
         v = _unit(_here(log))
         same = max(float(np.corrcoef(v[1:], v[:-1])[0, 1]), 0.0) if np.ptp(v) > 0 else 0.0
@@ -1286,7 +1286,8 @@ def _check_lonely(c: _Case) -> list[_Line]:
     e = [_lonely(u, c.parts) for u in ([c.z] if log is None else [c.z, log])]
     p = [2 * len(e) * _sides(v, _gap) for v in e]  # of so many tests, one may fail by chance
     k = int(np.argmin(p))
-    return [_Line('lonely', min(p[k], 1.0), f'>= {c.bounds.tail:g}', p[k] >= c.bounds.tail, f'look at {_farthest(c.x, e[k])}: mend it or mark it missing')]
+    remedy = f'look at {_farthest(c.x, e[k])}: mend it or mark it missing'
+    return [_Line('lonely', min(p[k], 1.0), f'>= {c.bounds.tail:g}', p[k] >= c.bounds.tail, remedy)]
 
 # %% ../nbs/03_normalize.ipynb #c9e527eb
 _CODES = (-9999.0, -999.0, 9999.0, 99999.0, 999999.0, -99999.0, -999999.0, 1e20, -1e20, 1e30, -1e30, 9.96921e36, -32768.0, 65535.0,
@@ -1319,9 +1320,9 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
             return k
         if np.isclose(values[k], _CODES, rtol=1e-6).any() and gap > 3 * inner:
             return k
-    for k in order[:3] if s.kind == 'continuous' else []:
-        near = np.delete(counts[max(k - 10, 0):k + 11], min(k, 10))
-        if counts[k] >= max(5, 0.003 * n, 10 * near.max()) and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread):
+    for k in order[:2] if s.kind == 'continuous' else []:
+        others = counts[(values != values[k]) & (values != 0)].max()
+        if counts[k] >= max(5, 0.003 * n, 10 * others) and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread):
             return int(k)
     return None
 
@@ -1349,7 +1350,7 @@ def _check_sign(c: _Case) -> list[_Line]:
     x = _here(c.x)
     rare, usual = sorted((-x[x < 0], x[x > 0]), key=len)
     figure = len(rare) / len(x)
-    hole = 0 < figure < 0.3 and np.quantile(np.abs(x), 0.01) > 0.1 * np.median(np.abs(x)) and np.quantile(rare, 0.05) > np.quantile(usual, 0.01)
+    hole = 0 < figure < 0.3 and np.quantile(np.abs(x), 0.01) > 0.1 * np.median(np.abs(x)) and np.quantile(rare, 0.05) > 0.25 * np.median(usual)
     return [_within('sign', figure if hole else 0.0, c.bounds.sign, 'mend the sign, or mark these cells missing')]
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a07
@@ -1374,14 +1375,17 @@ def _check_unit(c: _Case) -> list[_Line]:
 # %% ../nbs/03_normalize.ipynb #c709ac77
 def _grain(x: _Array) -> float:
     "Spacing, at the median size, of the narrowest of bfloat16, float16 and float32 that these values went through; else of their dtype."
-    m, e = np.frexp(np.abs(x[x != 0]).astype(np.float64))
+    mantissa, e = np.frexp(np.unique(np.abs(x[x != 0])).astype(np.float64))
+    size = np.median(np.abs(x))
     for bits in (8, 11, 24):
-        if len(m) > 20 and (m * 2.0**bits % 1 == 0).all():
-            steps = m * 2.0 ** (bits + e - e.max())  # in units of the spacing at the largest value
-            one_grid = (steps % 1 == 0).all()
-            if not one_grid or (e.min() == e.max() and e.max() != bits and np.gcd.reduce(steps.astype(np.int64)) == 1):
-                return float(2.0 ** (np.median(e) - bits))
-    return float(np.spacing(np.median(np.abs(x))))
+        k = (mantissa * 2.0**bits).astype(np.int64)
+        if len(k) <= 20 or (k != mantissa * 2.0**bits).any():
+            continue
+        grid = (np.log2(k & -k) + e).min()  # one grid for all sizes would have this spacing; a format's is e
+        alone = e.min() == e.max() == grid and grid != bits and np.gcd.reduce(k) == 1
+        if np.maximum(e - grid, 0).sum() > 20 or alone:  # chance would keep so many last bits at 0 in one case of a million
+            return float(2.0 ** (np.frexp(size)[1] - bits))
+    return float(np.spacing(size))
 
 
 def _check_precision(c: _Case) -> list[_Line]:
@@ -1440,7 +1444,7 @@ def _jump(c: _Case, z: _Array, f: _Array) -> float:
             continue
         tenths = [float(np.median(p)) for p in np.array_split(now, 10)]
         step = abs(float(np.median(then[:len(now) // 10])) - tenths[-1])
-        noise = 0.1 * float(np.subtract(*np.quantile(now, [0.75, 0.25])))
+        noise = 0.2 * float(np.subtract(*np.quantile(now, [0.75, 0.25])))
         ratios.append(step / max(float(np.abs(np.diff(tenths)).max()), noise, 1e-300))
     return float(np.median(ratios)) if ratios else 0.0
 
@@ -1525,17 +1529,22 @@ def _check_leak(cases: Sequence[_Case], target: Any, values: _Array | None) -> d
     order = np.argsort(series, kind='stable')
     s = series[order]
     goal = next(c.z for c in cases if c.name == target) if values is None else _scaled_target(values)
-    y = _bounded(goal)[order]
-    news, out = _news(y, s), dict[Any, list[_Line]]()
+    near = _near(goal)[order]
+    news, out = _news(_bounded(goal)[order], s), dict[Any, list[_Line]]()
     for c in cases:
         if c.name == target or c.scaling.kind == 'constant':
             continue
-        x = _bounded(c.z)[order]
-        same, (ahead, lead) = _same(_news(x, s), news), max(_foreknown(x, y, s), _foreknown(_scores(x), _scores(y), s))
+        x, z = _bounded(c.z)[order], _near(c.z)[order]
+        same, (ahead, lead) = _same(_news(x, s), news), max(_foreknown(z, near, s), _foreknown(_scores(z), _scores(near), s))
         now = same / b.same > ahead / b.leak
         out[c.name] = [_within('leak', same if now else ahead, b.same if now else b.leak,
                                f'it gives the target away {0 if now else lead} rows ahead: drop or lag it')]
     return out
+
+
+def _near(z: _Array) -> _Array:
+    "Standardized values, missing cells at the center, cut at ten spreads."
+    return np.clip(np.nan_to_num(z.astype(np.float64), nan=0.0), -10.0, 10.0)
 
 
 def _scores(v: _Array) -> _Array:
