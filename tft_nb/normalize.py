@@ -576,7 +576,7 @@ def _keys(columns: Sequence[Sequence[Any]]) -> pd.Index:
 def _take_array(X: Any) -> _Table:
     "Take an array or tensor `(..., feature)` apart."
     tensor = isinstance(X, Tensor)
-    a = X.detach().cpu().numpy() if tensor else X
+    a = (X.float() if X.dtype == torch.bfloat16 else X).detach().cpu().numpy() if tensor else X
     a = check_array(a, dtype=[np.float64, np.float32], ensure_all_finite=False, allow_nd=True, input_name='X')
     flat = a.reshape(-1, a.shape[-1])
 
@@ -1152,7 +1152,7 @@ def _check_cells(c: _Case) -> list[_Line]:
     "Missing, finite, dead, stuck."
     both = [c.x] if c.future is None else [c.x, c.future]
     x = _here(c.x)
-    lines = [_within('missing', max(float(np.isnan(v).mean()) for v in both), c.bounds.missing, 'find where its values went, or drop it'),
+    lines = [_within('missing', max(float(np.isnan(v).mean()) for v in both), c.bounds.missing, 'find where its values went, or drop the column, or of a target the rows'),
              _within('finite', sum(int(np.isinf(v).sum()) for v in both), 0, 'replace infinite cells by missing ones at their source')]
     if len(x):
         lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0), 'drop it: it never moves'))
@@ -1379,7 +1379,7 @@ def _grain(x: _Array) -> float:
     size = np.median(np.abs(x))
     for bits in (8, 11, 24):
         k = (mantissa * 2.0**bits).astype(np.int64)
-        if len(k) <= 20 or (k != mantissa * 2.0**bits).any():
+        if len(k) < 3 or (k != mantissa * 2.0**bits).any():
             continue
         grid = (np.log2(k & -k) + e).min()  # one grid for all sizes would have this spacing; a format's is e
         alone = e.min() == e.max() == grid and grid != bits and np.gcd.reduce(k) == 1
@@ -1738,14 +1738,30 @@ def normalize_data(
     y: Any,  # training targets `(sample,)` or `(sample, horizon)`, any unit
 ) -> tuple[Any, Any]:  # both scaled, same kinds and shapes: X within ±5, y linearly (mean about 0, spread about 1)
     "Scale features and target of a training set, verified; raise `NormalizationError` with column, figure, bound and remedy."
-    features, target = Normalizer().fit(X), Normalizer('winsorized', clip=None)
-    column = y.reshape(-1, 1)
-    target.fit(column)
-    loose = Bounds(rows=1.0)
-    bad = verify(features, X, bounds=loose).failures + [f'target {f}' for f in verify(target, column, bounds=loose).failures]
+    x, goal = _numbers('X', X), _numbers('y', y)
+    if x.ndim != 3 or not x.size or goal.ndim not in (1, 2) or len(goal) != len(x):
+        raise NormalizationError(f'X must be (sample, time, feature), y (sample,) or (sample, horizon) of as many samples, '
+                                 f'got {x.shape} and {goal.shape}: reshape them')
+    rows = pd.DataFrame(x.reshape(-1, x.shape[-1])).drop_duplicates().to_numpy()
+    steps = goal.reshape(len(goal), -1)
+    bad = verify(Normalizer().fit(rows), rows).failures
+    alone = Bounds(missing=0.0, rows=1.0, duplicate=np.inf)
+    bad += [f'target {f}' for f in verify(Normalizer('winsorized', clip=None).fit(steps), steps, bounds=alone).failures]
     if bad:
         raise NormalizationError('; '.join(bad))
-    return features.transform(X), target.transform(column).reshape(y.shape)
+    column = y.reshape(-1, 1)
+    return Normalizer().fit(X).transform(X), Normalizer('winsorized', clip=None).fit(column).transform(column).reshape(y.shape)
+
+
+def _numbers(name: str, v: Any) -> _Array:
+    "Give an array or tensor as an array of numbers, or say what it is instead."
+    try:
+        if isinstance(v, (np.ndarray, Tensor)):
+            return cast(_Array, _take_array(v.reshape(len(v), -1)).matrix).reshape(v.shape)
+    except (TypeError, ValueError):
+        pass
+    got = f'{type(v).__name__} of {getattr(v, "dtype", "no dtype")} {tuple(getattr(v, "shape", ()))}'
+    raise NormalizationError(f'{name} must be an array or tensor of real numbers with samples in it, got {got}: convert it')
 
 # %% ../nbs/03_normalize.ipynb #71952109
 def check_frame(
