@@ -576,7 +576,7 @@ def _keys(columns: Sequence[Sequence[Any]]) -> pd.Index:
 def _take_array(X: Any) -> _Table:
     "Take an array or tensor `(..., feature)` apart."
     tensor = isinstance(X, Tensor)
-    a = (X.float() if X.dtype == torch.bfloat16 else X).detach().cpu().numpy() if tensor else X
+    a = X.detach().cpu().numpy() if tensor else X
     a = check_array(a, dtype=[np.float64, np.float32], ensure_all_finite=False, allow_nd=True, input_name='X')
     flat = a.reshape(-1, a.shape[-1])
 
@@ -1516,7 +1516,8 @@ def _foreknown(x: _Array, y: _Array, series: _Array, leads: int = 32, past: int 
         return 0.0, 0
     known = np.stack([np.ones(len(rows))] + [y[rows - k] for k in range(past)] + [x[rows - k] for k in range(1, past + 1)], axis=1)
     later = np.stack([x[rows]] + [y[rows + k] for k in range(1, leads + 1)], axis=1)
-    left = later - known @ np.linalg.lstsq(known, later, rcond=None)[0]
+    basis = np.linalg.qr(known)[0]  # also where some columns repeat others
+    left = later - basis @ (basis.T @ later)
     size = left.std(0)
     size[size <= 1e-4 * later.std(0)] = np.inf
     r = np.abs(left[:, :1].T @ left[:, 1:])[0] / len(rows) / size[0] / size[1:]
