@@ -1152,7 +1152,8 @@ def _check_cells(c: _Case) -> list[_Line]:
     "Missing, finite, dead, stuck."
     both = [c.x] if c.future is None else [c.x, c.future]
     x = _here(c.x)
-    lines = [_within('missing', max(float(np.isnan(v).mean()) for v in both), c.bounds.missing, 'find where its values went, or drop the column, or of a target the rows'),
+    gone = max(float(np.isnan(v).mean()) for v in both)
+    lines = [_within('missing', gone, c.bounds.missing, 'find where its values went, or drop the column (of a target: the rows)'),
              _within('finite', sum(int(np.isinf(v).sum()) for v in both), 0, 'replace infinite cells by missing ones at their source')]
     if len(x):
         lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0), 'drop it: it never moves'))
@@ -1322,7 +1323,7 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
             return k
     for k in order[:2] if s.kind == 'continuous' else []:
         others = counts[(values != values[k]) & (values != 0)].max()
-        if counts[k] >= max(5, 0.003 * n, 10 * others) and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread):
+        if counts[k] >= max(0.003 * n, 5 * others + 5) and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread):
             return int(k)
     return None
 
@@ -1381,9 +1382,11 @@ def _grain(x: _Array) -> float:
         k = (mantissa * 2.0**bits).astype(np.int64)
         if len(k) < 3 or (k != mantissa * 2.0**bits).any():
             continue
-        grid = (np.log2(k & -k) + e).min()  # one grid for all sizes would have this spacing; a format's is e
-        alone = e.min() == e.max() == grid and grid != bits and np.gcd.reduce(k) == 1
-        if np.maximum(e - grid, 0).sum() > 20 or alone:  # chance would keep so many last bits at 0 in one case of a million
+        grid = (np.log2(k & -k) + e).min()  # one grid for all sizes would have this exponent; a format's is e
+        finer = np.maximum(e - grid, 0).sum()  # bits that one grid had kept at 0 by chance
+        steps = (k * 2.0 ** (e - grid)).astype(np.int64)
+        one_size = grid == np.frexp(size)[1] != bits and np.maximum(grid - e, 0).sum() <= 3 and np.gcd.reduce(steps) == 1
+        if finer > 20 or one_size:
             return float(2.0 ** (np.frexp(size)[1] - bits))
     return float(np.spacing(size))
 
