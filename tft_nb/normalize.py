@@ -1323,9 +1323,19 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
             return k
     for k in order[:2] if s.kind == 'continuous' else []:
         others = counts[(values != values[k]) & (values != 0)].max()
-        if counts[k] >= max(0.003 * n, 5 * others + 5) and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread):
+        rare = counts[k] >= 5 * others + 5 and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread)
+        if counts[k] >= max(5, 0.003 * n) and (rare or _off_grid(values, k)):
             return int(k)
     return None
+
+
+def _off_grid(values: _Array, k: int) -> bool:
+    "Say whether value k has decimals that the other values never have."
+    def off(v: _Array) -> _Array:
+        return np.asarray(np.abs(v - np.rint(v)))
+    others = np.delete(values, k)
+    digits = next((d for d in range(5) if len(others) > 20 and np.quantile(off(others * 10.0**d), 0.99) < 0.02), None)
+    return digits is not None and bool(off(values[k] * 10.0**digits) > 0.05)
 
 
 def _natural(values: _Array, counts: _Array, k: int, spread: float) -> bool:
@@ -1361,7 +1371,8 @@ def _shift(x: _Array) -> float:
     blocks = min(20, len(size) // 20)
     if blocks < 5:
         return 0.0
-    steps = np.sort(np.abs(np.diff([np.quantile(part, 0.75) for part in np.array_split(size, blocks)])))
+    parts = size[len(size) % blocks:].reshape(blocks, -1)
+    steps = np.sort(np.abs(np.diff(np.quantile(parts, 0.75, axis=1))))
     return float(steps[-1] / max(np.log(2), 1.25 * steps[-3]))
 
 
@@ -1588,13 +1599,14 @@ def _check_text(X: Any, by: Sequence[Any], b: Bounds) -> list[dict[str, Any]]:
     "Columns of text that are numbers in most cells: a thousands separator or a word kept them from being read. Codes and dates are left alone."
     rows = []
     for name in _take(X, by).others:
-        cells = pd.Series(list(X[name]), dtype=object).dropna()
-        text = cells[cells.map(lambda v: isinstance(v, str))]
-        if text.nunique() <= _DISTINCT or (text.str.fullmatch(r'\d+').all() and text.str.len().nunique() == 1):
+        count = pd.Series(list(X[name]), dtype=object).value_counts()
+        count = count[[isinstance(v, str) for v in count.index]]
+        text = pd.Series(count.index, dtype=object)
+        if len(text) <= _DISTINCT or (text.str.fullmatch(r'\d+').all() and text.str.len().nunique() == 1):
             continue
-        number = pd.to_numeric(text.str.replace(r'[,_\s%$€£]', '', regex=True), errors='coerce').notna()
+        number = pd.to_numeric(text.str.replace(r'[,_\s%$€£]', '', regex=True), errors='coerce').notna().to_numpy()
         worst = text[~number].iloc[0] if not number.all() else text.iloc[0]
-        line = _within('text', float(number.mean()), b.text, f'read it as numbers: {worst!r} is text')
+        line = _within('text', float(count[number].sum() / count.sum()), b.text, f'read it as numbers: {worst!r} is text')
         rows.append({'column': name} | line._asdict())
     return rows
 
