@@ -1092,16 +1092,19 @@ class Bounds:
     spread: tuple[float, float] = (0.2, 3.0)  # standard deviation of a scaled continuous column
     offset: float = 1.5  # absolute median of a scaled continuous column
     clipped: float = 0.02  # share of training cells beyond the knee or the clip
-    tail: float = 1e-3  # probability, under a power law, of such a gap or hump among the largest values
-    stuck: float = 0.1  # share of rows in the longest run of one value, in a column that otherwise moves
+    tail: float = 1e-3  # probability, under a power law, of such a gap or hump among the largest values or lonely jumps
+    stuck: float = 0.1  # share of a series' rows in the longest run of one value, in a column that otherwise moves
     sentinel: int = 2  # cells at one value that the others keep away from
-    precision: float = 0.01  # resolution of the stored dtype, in typical steps; and loss of a float32 round trip, in spreads
+    sign: float = 0.0  # share of cells with the rarer sign, in a column that keeps away from 0 on both sides
+    unit: float = 3.0  # largest step of the level between twentieths of the training rows, in doublings or in the third largest
+    precision: float = 0.01  # resolution of the stored values, in typical steps; and loss of a float32 round trip, in spreads
     beyond: float = 0.02  # share of validation cells further outside the training range than three times its width
     jump: float = 3.0  # step where training ends, in the largest step between tenths of the training rows
     ratio: float = 30.0  # factor between the bulks of training and validation rows, either way
     duplicate: float = 0.9999999  # absolute correlation of two columns
     rows: float = 0.05  # share of rows that repeat another row in every number
     leak: float = 0.8  # absolute correlation of a column's news with the target's news of later rows
+    text: float = 0.5  # share of a text column's cells that are numbers
     same: float = 0.97  # the same with the target's news of the same row: open, high and low stay below it
 
 # %% ../nbs/03_normalize.ipynb #430ae20f
@@ -1118,7 +1121,8 @@ class _Case(NamedTuple):
     future: _Array | None
     future_z: _Array | None
     series: _Array
-    future_series: _Array
+    parts: Sequence[_Array]  # the rows of each series, and of each series among the validation rows
+    future_parts: Sequence[_Array]
     bounds: Bounds
 
 
@@ -1148,17 +1152,21 @@ def _check_cells(c: _Case) -> list[_Line]:
     "Missing, finite, dead, stuck."
     both = [c.x] if c.future is None else [c.x, c.future]
     x = _here(c.x)
-    lines = [_within('missing', max(float(np.isnan(v).mean()) for v in both), c.bounds.missing, 'find where its values went, or drop it'),
+    gone = max(float(np.isnan(v).mean()) for v in both)
+    lines = [_within('missing', gone, c.bounds.missing, 'find where its values went, or drop the column (of a target: the rows)'),
              _within('finite', sum(int(np.isinf(v).sum()) for v in both), 0, 'replace infinite cells by missing ones at their source')]
     if len(x):
         lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0), 'drop it: it never moves'))
         if np.ptp(x) > 0 and c.scaling.kind in ('continuous', 'zero-inflated'):
-            lines.append(_within('stuck', _stuck(c.x), c.bounds.stuck, 'the feed stopped: cut these rows or mark them missing'))
+            longest = max(_stuck(c.x[p]) for p in c.parts)
+            lines.append(_within('stuck', longest, c.bounds.stuck, 'the feed stopped: cut these rows or mark them missing'))
     return lines
 
 
 def _stuck(x: _Array) -> float:
     "Share of rows in the longest run of one value, unless such runs or that value are common in the column."
+    if len(x) < 30:
+        return 0.0
     ends = np.flatnonzero(np.concatenate([x[1:] != x[:-1], [True]]))
     lengths = np.diff(np.concatenate([[-1], ends]))
     k = int(np.argmax(lengths))
@@ -1208,12 +1216,12 @@ def _gap(v: _Array) -> float:
     return float(np.exp(-np.where(ratio >= _WIDTH, alpha * np.arange(1, m) * np.log(ratio), 0.0).max()))
 
 # %% ../nbs/03_normalize.ipynb #811f8274
-def _hump(v: _Array) -> float:
-    "Probability that so many distances `v` beyond some b lie beyond 2b."
+def _hump(v: _Array, thin: float) -> float:
+    "Probability that so many distances `v` beyond some b lie beyond 2b, if a share `thin` of them is independent."
     if len(v) < 20:
         return 1.0
     keep = 2.0 ** -_index(v)
-    counts = [(int((v > 2 * b).sum()), int((v > b).sum())) for b in (3.0, 4.5, 7.0, 10.0, 15.0)]
+    counts = [(int(thin * (v > 2 * b).sum()), int(thin * (v > b).sum())) for b in (3.0, 4.5, 7.0, 10.0, 15.0)]
     return float(min(stats.binom.sf(far - 1, near, keep) for far, near in counts))
 
 
@@ -1222,27 +1230,65 @@ def _sides(z: _Array, test: Callable[[_Array], float]) -> float:
     return min(test(z[z > 0]), test(-z[z < 0]))
 
 
+def _few(c: _Case) -> bool:
+    "Say whether a column is none of many different numbers."
+    return c.scaling.kind not in ('continuous', 'zero-inflated') or (c.stats.distinct is not None and len(c.stats.distinct) <= _DISTINCT)
+
+
 def _check_tail(c: _Case) -> list[_Line]:
-    "Values that no tail of this column explains."
-    z, x = _here(c.z), _here(c.x)
-    if c.scaling.kind not in ('continuous', 'zero-inflated') or (c.stats.distinct is not None and len(c.stats.distinct) <= _DISTINCT):
+    "Values that no tail of this column explains, in training or validation rows."
+    if _few(c):
         return []
-    p, log = _sides(z, _gap), _logs(x)
+    p, log = _sides(_here(c.z), _gap), _logs(c.x)
+    later = 1.0 if c.future_z is None else _sides(_here(c.future_z) - np.nanmedian(_here(c.future_z)), _gap)
     if c.scaling.kind == 'continuous' and log is not None:
-        log = (log - np.median(log)) / (float(np.subtract(*np.quantile(log, [0.75, 0.25]))) / _IQR or 1.0)
-        p = min(p, _sides(log, _gap), _sides(log, _hump))
-    return [_Line('tail', p, f'>= {c.bounds.tail:g}', p >= c.bounds.tail, f'look at {_farthest(c)}: mend it or mark it missing')]
+        v = _unit(_here(log))
+        same = max(float(np.corrcoef(v[1:], v[:-1])[0, 1]), 0.0) if np.ptp(v) > 0 else 0.0
+        p = min(p, _sides(v, _gap), _sides(v, lambda d: _hump(d, (1 - same) / (1 + same))))
+    far = _farthest(c.x, c.z) if p <= later or c.future is None else 'validation ' + _farthest(c.future, cast(_Array, c.future_z))
+    return [_Line('tail', min(p, later), f'>= {c.bounds.tail:g}', min(p, later) >= c.bounds.tail, f'look at {far}: mend it or mark it missing')]
+
+
+def _unit(v: _Array) -> _Array:
+    "Standardize by median and quartiles."
+    return np.asarray((v - np.median(v)) / (float(np.subtract(*np.quantile(v, [0.75, 0.25]))) / _IQR or 1.0))
 
 
 def _logs(x: _Array) -> _Array | None:
-    "Logarithms of the positive cells, of a column without negative ones and with few zeros."
-    return np.log(x[x > 0]) if len(x) and x.min() >= 0 and (x > 0).mean() > 0.9 else None
+    "Logarithms of the positive cells, of a column without negative ones and with few zeros; missing for the others."
+    here = x[np.isfinite(x)]
+    if not len(here) or here.min() < 0 or (here > 0).mean() <= 0.9:
+        return None
+    return np.log(np.where(np.isfinite(x) & (x > 0), x, np.nan).astype(np.float64))
 
 
-def _farthest(c: _Case) -> str:
-    "Name the value farthest out and how many such there are."
-    far = np.nanargmax(np.where(np.isfinite(c.z), np.abs(c.z), -1))
-    return f'row {far} (value {c.x[far]:.6g})'
+def _farthest(x: _Array, z: _Array) -> str:
+    "Name the value farthest out."
+    far = np.nanargmax(np.where(np.isfinite(z), np.abs(z), -1))
+    return f'row {far} (value {x[far]:.6g})'
+
+# %% ../nbs/03_normalize.ipynb #5d1e0a02
+def _lonely(u: _Array, parts: Sequence[_Array]) -> _Array:
+    "Distance of each cell from the median of itself and its two neighbors in its series, in typical distances; its sign is kept."
+    e = np.zeros(len(u))
+    for p in parts:
+        if len(p) > 2:
+            v = u[p].astype(np.float64)
+            e[p[1:-1]] = v[1:-1] - np.median([v[:-2], v[1:-1], v[2:]], axis=0)
+    e = np.where(np.isfinite(e), e, 0.0)
+    return np.asarray(e / (np.median(np.abs(e[e != 0])) if e.any() else 1.0))
+
+
+def _check_lonely(c: _Case) -> list[_Line]:
+    "Single cells that jump away and back, in training rows."
+    if _few(c) or c.scaling.kind != 'continuous':
+        return []
+    log = _logs(c.x)
+    e = [_lonely(u, c.parts) for u in ([c.z] if log is None else [c.z, log])]
+    p = [2 * len(e) * _sides(v, _gap) for v in e]  # of so many tests, one may fail by chance
+    k = int(np.argmin(p))
+    remedy = f'look at {_farthest(c.x, e[k])}: mend it or mark it missing'
+    return [_Line('lonely', min(p[k], 1.0), f'>= {c.bounds.tail:g}', p[k] >= c.bounds.tail, remedy)]
 
 # %% ../nbs/03_normalize.ipynb #c9e527eb
 _CODES = (-9999.0, -999.0, 9999.0, 99999.0, 999999.0, -99999.0, -999999.0, 1e20, -1e20, 1e30, -1e30, 9.96921e36, -32768.0, 65535.0,
@@ -1275,9 +1321,21 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
             return k
         if np.isclose(values[k], _CODES, rtol=1e-6).any() and gap > 3 * inner:
             return k
-    top = int(order[0])
-    rare = counts[top] >= max(5, 0.003 * n, 10 * counts[order[1]]) and len(values) > 0.5 * (n - counts[top])
-    return top if s.kind == 'continuous' and rare and not _natural(values, counts, top, spread) else None
+    for k in order[:2] if s.kind == 'continuous' else []:
+        others = counts[(values != values[k]) & (values != 0)].max()
+        rare = counts[k] >= 5 * others + 5 and len(values) > 0.5 * (n - counts[k]) and not _natural(values, counts, k, spread)
+        if counts[k] >= max(5, 0.003 * n) and (rare or _off_grid(values, k)):
+            return int(k)
+    return None
+
+
+def _off_grid(values: _Array, k: int) -> bool:
+    "Say whether value k has decimals that the other values never have."
+    def off(v: _Array) -> _Array:
+        return np.asarray(np.abs(v - np.rint(v)))
+    others = np.delete(values, k)
+    digits = next((d for d in range(5) if len(others) > 20 and np.quantile(off(others * 10.0**d), 0.99) < 0.02), None)
+    return digits is not None and bool(off(values[k] * 10.0**digits) > 0.05)
 
 
 def _natural(values: _Array, counts: _Array, k: int, spread: float) -> bool:
@@ -1295,20 +1353,68 @@ def _zero(values: _Array, counts: _Array, k: int) -> bool:
     rest = np.repeat(values[1:], np.minimum(counts[1:], 1_000)) if k == 0 else values[:0]
     return bool(k == 0 and values[0] == 0 and np.quantile(rest, 0.01) > 0.2 * np.median(rest) and counts[0] < 0.3 * counts.sum())
 
-# %% ../nbs/03_normalize.ipynb #c709ac77
-def _check_precision(c: _Case) -> list[_Line]:
-    "Resolution of the stored dtype, and loss of a float32 round trip."
+# %% ../nbs/03_normalize.ipynb #5d1e0a05
+def _check_sign(c: _Case) -> list[_Line]:
+    "Cells on the wrong side of 0."
+    if _few(c) or c.scaling.kind != 'continuous':
+        return []
     x = _here(c.x)
+    rare, usual = sorted((-x[x < 0], x[x > 0]), key=len)
+    figure = len(rare) / len(x)
+    hole = 0 < figure < 0.3 and np.quantile(np.abs(x), 0.01) > 0.1 * np.median(np.abs(x)) and np.quantile(rare, 0.05) > 0.25 * np.median(usual)
+    return [_within('sign', figure if hole else 0.0, c.bounds.sign, 'mend the sign, or mark these cells missing')]
+
+# %% ../nbs/03_normalize.ipynb #5d1e0a07
+def _shift(x: _Array) -> float:
+    "Largest step of the size between twentieths, in doublings or in 1.25 times the third largest step."
+    size = np.log(np.abs(_here(x[x != 0])))
+    blocks = min(20, len(size) // 20)
+    if blocks < 5:
+        return 0.0
+    parts = size[len(size) % blocks:].reshape(blocks, -1)
+    steps = np.sort(np.abs(np.diff(np.quantile(parts, 0.75, axis=1))))
+    return float(steps[-1] / max(np.log(2), 1.25 * steps[-3]))
+
+
+def _check_unit(c: _Case) -> list[_Line]:
+    "A change of unit within the training rows: of most series, or, the more series the stricter, of one."
+    if _few(c):
+        return []
+    steps = np.array([_shift(c.x[p]) for p in c.parts if len(p)])
+    figure = max(np.median(steps), steps.max() / (1 + np.log10(len(steps)) / 2))
+    return [_within('unit', figure, c.bounds.unit, 'its unit changes within the training rows: bring all rows to one unit')]
+
+# %% ../nbs/03_normalize.ipynb #c709ac77
+def _grain(x: _Array) -> float:
+    "Spacing, at the median size, of the narrowest of bfloat16, float16 and float32 that these values went through; else of their dtype."
+    mantissa, e = np.frexp(np.unique(np.abs(x[x != 0])).astype(np.float64))
+    size = np.median(np.abs(x))
+    for bits in (8, 11, 24):
+        k = (mantissa * 2.0**bits).astype(np.int64)
+        if len(k) < 3 or (k != mantissa * 2.0**bits).any():
+            continue
+        grid = (np.log2(k & -k) + e).min()  # one grid for all sizes would have this exponent; a format's is e
+        finer = np.maximum(e - grid, 0).sum()  # bits that one grid had kept at 0 by chance
+        steps = (k * 2.0 ** (e - grid)).astype(np.int64)
+        one_size = grid == np.frexp(size)[1] != bits and np.maximum(grid - e, 0).sum() <= 3 and np.gcd.reduce(steps) == 1
+        if finer > 20 or one_size:
+            return float(2.0 ** (np.frexp(size)[1] - bits))
+    return float(np.spacing(size))
+
+
+def _check_precision(c: _Case) -> list[_Line]:
+    "Resolution of the stored values, and loss of a float32 round trip."
+    x = c.x[np.isfinite(c.x)]
     if c.scaling.kind not in ('continuous', 'zero-inflated') or len(x) < 3:
         return []
-    step = np.abs(np.diff(x))
-    resolution = float(np.spacing(np.asarray(np.median(np.abs(x)), c.x.dtype))) / float(np.median(step[step > 0]))
+    step = np.abs(np.diff(x.astype(np.float64)))
+    resolution = _grain(x) / float(np.median(step[step > 0]))
     edge = c.scaling.knee or c.scaling.limit or np.inf
     inside = np.isfinite(c.x) & (np.abs(c.t) < edge)
     spread = np.quantile(np.abs(x - np.median(x)), 0.75) or np.ptp(x)
     loss = float(np.quantile(np.abs(c.back - c.x)[inside], 0.95)) / spread if inside.any() else 0.0
     return [_within('precision', max(resolution, loss), c.bounds.precision,
-                    f'store it as float64 and scale before float32 (resolution {resolution:.2g} steps, round trip {loss:.2g} spreads)')]
+                    f'store it as float64 from its source on (resolution {resolution:.2g} steps, round trip {loss:.2g} spreads)')]
 
 # %% ../nbs/03_normalize.ipynb #38a07764
 def _check_future(c: _Case) -> list[_Line]:
@@ -1316,9 +1422,9 @@ def _check_future(c: _Case) -> list[_Line]:
     if c.future is None or c.future_z is None or c.scaling.kind in ('constant', 'empty') or min(len(_here(c.z)), len(_here(c.future_z))) < 10:
         return []
     views = [(c.z, c.future_z)]
-    if _logs(_here(c.x)) is not None and _logs(_here(c.future)) is not None:
-        with np.errstate(divide='ignore'):
-            views.append((np.log(c.x.astype(np.float64)), np.log(c.future.astype(np.float64))))
+    log, future_log = _logs(c.x), _logs(c.future)
+    if log is not None and future_log is not None:
+        views.append((log, future_log))
     beyond = min(_beyond(_here(z), _here(f), c.scaling.kind) for z, f in views)
     lines = [_within('future range', beyond, c.bounds.beyond, 'its unit or level changed: use changes or ratios, or mend the later rows')]
     if c.scaling.kind == 'continuous':
@@ -1346,13 +1452,13 @@ def _bulk_ratio(z: _Array, f: _Array) -> float:
 def _jump(c: _Case, z: _Array, f: _Array) -> float:
     "The step from the last tenth of training to the future's first rows, in the largest step between training's tenths."
     ratios = []
-    for k in np.unique(c.series)[:64]:
-        now, then = _here(z[c.series == k]), _here(f[c.future_series == k])
+    for p, q in zip(c.parts, c.future_parts, strict=True):
+        now, then = _here(z[p]), _here(f[q])
         if len(now) < 50 or len(then) < 10:
             continue
         tenths = [float(np.median(p)) for p in np.array_split(now, 10)]
         step = abs(float(np.median(then[:len(now) // 10])) - tenths[-1])
-        noise = 0.1 * float(np.subtract(*np.quantile(now, [0.75, 0.25])))
+        noise = 0.2 * float(np.subtract(*np.quantile(now, [0.75, 0.25])))
         ratios.append(step / max(float(np.abs(np.diff(tenths)).max()), noise, 1e-300))
     return float(np.median(ratios)) if ratios else 0.0
 
@@ -1408,15 +1514,28 @@ def _news(u: _Array, series: _Array, past: int = 8) -> _Array | None:
     return np.concatenate([np.zeros(past), news]) if news.std() > 1e-4 * u.std() else None
 
 
-def _share(x: _Array, y: _Array, series: _Array, leads: range) -> tuple[float, int]:
-    "Largest absolute correlation of news x with news y some rows later, and how many rows."
-    best = (0.0, leads[0])
-    for k in leads:
-        a, b = x[:len(x) - k], y[k:]
-        use = (series[:len(x) - k] == series[k:]) & (a != 0) & (b != 0)
-        if use.sum() >= 30 and a[use].std() > 0 and b[use].std() > 0:
-            best = max(best, (abs(float(np.corrcoef(a[use], b[use])[0, 1])), k))
-    return best
+def _same(x: _Array | None, y: _Array | None) -> float:
+    "Absolute correlation of the news of two columns."
+    use = None if x is None or y is None else (x != 0) & (y != 0)
+    return 0.0 if use is None or use.sum() < 30 else abs(float(np.corrcoef(x[use], y[use])[0, 1]))  # type: ignore[index]
+
+
+def _foreknown(x: _Array, y: _Array, series: _Array, leads: int = 32, past: int = 8, most: int = 50_000) -> tuple[float, int]:
+    "Largest absolute correlation of what `x` adds to both pasts with what `y` does some rows later, and how many rows later."
+    leads, past = min(leads, len(x) // 10), min(past, max(len(x) // 100, 1))
+    rows = np.arange(past, len(x) - leads)
+    rows = rows[series[rows - past] == series[rows + leads]]
+    rows = rows[::1 + len(rows) // most]
+    if len(rows) < 60 or not leads:
+        return 0.0, 0
+    known = np.stack([np.ones(len(rows))] + [y[rows - k] for k in range(past)] + [x[rows - k] for k in range(1, past + 1)], axis=1)
+    later = np.stack([x[rows]] + [y[rows + k] for k in range(1, leads + 1)], axis=1)
+    basis = np.linalg.qr(known)[0]  # also where some columns repeat others
+    left = later - basis @ (basis.T @ later)
+    size = left.std(0)
+    size[size <= 1e-4 * later.std(0)] = np.inf
+    r = np.abs(left[:, :1].T @ left[:, 1:])[0] / len(rows) / size[0] / size[1:]
+    return float(r.max()), int(r.argmax()) + 1
 
 
 def _check_leak(cases: Sequence[_Case], target: Any, values: _Array | None) -> dict[Any, list[_Line]]:
@@ -1425,16 +1544,27 @@ def _check_leak(cases: Sequence[_Case], target: Any, values: _Array | None) -> d
     order = np.argsort(series, kind='stable')
     s = series[order]
     goal = next(c.z for c in cases if c.name == target) if values is None else _scaled_target(values)
-    y = _news(_bounded(goal)[order], s)
-    out: dict[Any, list[_Line]] = {}
+    near = _near(goal)[order]
+    news, out = _news(_bounded(goal)[order], s), dict[Any, list[_Line]]()
     for c in cases:
-        x = None if y is None or c.name == target or c.scaling.kind == 'constant' else _news(_bounded(c.z)[order], s)
-        if x is not None and y is not None:
-            both = _share(x, y, s, range(1)), _share(x, y, s, range(1, 33))
-            share, lead = max(both, key=lambda f: f[0] / (b.leak if f[1] else b.same))
-            bound = b.leak if lead else b.same
-            out[c.name] = [_within('leak', share, bound, f'it gives the target away {lead} rows ahead: drop or lag it')]
+        if c.name == target or c.scaling.kind == 'constant':
+            continue
+        x, z = _bounded(c.z)[order], _near(c.z)[order]
+        same, (ahead, lead) = _same(_news(x, s), news), max(_foreknown(z, near, s), _foreknown(_scores(z), _scores(near), s))
+        now = same / b.same > ahead / b.leak
+        out[c.name] = [_within('leak', same if now else ahead, b.same if now else b.leak,
+                               f'it gives the target away {0 if now else lead} rows ahead: drop or lag it')]
     return out
+
+
+def _near(z: _Array) -> _Array:
+    "Standardized values, missing cells at the center, cut at ten spreads."
+    return np.clip(np.nan_to_num(z.astype(np.float64), nan=0.0), -10.0, 10.0)
+
+
+def _scores(v: _Array) -> _Array:
+    "Normal scores of the ranks: the same for any monotone view of a column."
+    return np.asarray(stats.norm.ppf((stats.rankdata(v) - 0.5) / len(v)))
 
 
 def _scaled_target(values: _Array) -> _Array:
@@ -1463,6 +1593,22 @@ def _check_rows(cases: Sequence[_Case], b: Bounds) -> list[_Line]:
         return []
     rows = pd.DataFrame({i: c.x for i, c in enumerate(cases)})
     return [_within('duplicate rows', float(rows.duplicated().mean()), b.rows, 'drop rows that were delivered twice')]
+
+
+def _check_text(X: Any, by: Sequence[Any], b: Bounds) -> list[dict[str, Any]]:
+    "Columns of text that are numbers in most cells: a thousands separator or a word kept them from being read. Codes and dates are left alone."
+    rows = []
+    for name in _take(X, by).others:
+        count = pd.Series(list(X[name]), dtype=object).value_counts()
+        count = count[[isinstance(v, str) for v in count.index]]
+        text = pd.Series(count.index, dtype=object)
+        if len(text) <= _DISTINCT or (text.str.fullmatch(r'\d+').all() and text.str.len().nunique() == 1):
+            continue
+        number = pd.to_numeric(text.str.replace(r'[,_\s%$€£]', '', regex=True), errors='coerce').notna().to_numpy()
+        worst = text[~number].iloc[0] if not number.all() else text.iloc[0]
+        line = _within('text', float(count[number].sum() / count.sum()), b.text, f'read it as numbers: {worst!r} is text')
+        rows.append({'column': name} | line._asdict())
+    return rows
 
 # %% ../nbs/03_normalize.ipynb #716a9749
 @dataclass(frozen=True)
@@ -1518,6 +1664,7 @@ def verify(
         raise InputError(f'target must have one value per training row, got {len(values)} for {len(cases[0].x)} rows')
     unused, shared = _unused(cases), [_check_pairs(cases), {} if target is None else _check_leak(cases, target, values)]
     rows = [{'column': '(rows)'} | line._asdict() for line in _check_rows(cases, cases[0].bounds)]
+    rows += _check_text(train, _by(normalizer), cases[0].bounds)
     for c in cases:
         lines = [line for check in _CHECKS for line in check(c)] + [line for s in shared for line in s.get(c.name, [])]
         rows += [{'column': c.name} | line._asdict() for line in lines if not (line.check == 'dead' and c.name in unused)]
@@ -1527,7 +1674,8 @@ def verify(
     return Verification(pd.DataFrame(rows), before, after)
 
 
-_CHECKS = (_check_cells, _check_scale, _check_tail, _check_sentinel, _check_precision, _check_future, _check_origin)
+_CHECKS = (_check_cells, _check_scale, _check_tail, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_precision,
+           _check_future, _check_origin)
 
 # %% ../nbs/03_normalize.ipynb #0871f0b9
 def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds) -> list[_Case]:
@@ -1540,6 +1688,7 @@ def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds) -> list[_Case]
     next_rows = np.zeros(0 if later is None else len(later.columns[0]), int)
     if later is not None and later.keys is not None:
         next_rows = _series_of(n, later.keys)
+    parts, future_parts = _parts(_labels(train, table), None if later is None else _labels(valid, later))
     cases = []
     for i, j in enumerate(places):
         f, s, x = n.scalings_[n.names_[j]], n.stats_[j], table.columns[i]
@@ -1555,8 +1704,26 @@ def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds) -> list[_Case]
         with np.errstate(over='ignore', invalid='ignore'):
             z = (x.astype(np.float64) - center[rows]) / scale[rows]
             future_z = None if future is None else (future.astype(np.float64) - center[next_rows]) / scale[next_rows]
-        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, rows, next_rows, bounds))
+        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, rows, parts, future_parts, bounds))
     return cases
+
+
+def _labels(X: Any, table: _Table) -> _Array:
+    "Tell the series of a table's rows apart: by its keys, or else by the column of text with most values, if each has 30 rows or more."
+    keys: Any = table.keys
+    if keys is None:
+        text = {c: pd.Series(list(X[c]), dtype=object).astype(str) for c in sorted(table.others, key=str)}
+        some = [t for t in text.values() if t.nunique() <= len(t) / 30]
+        keys = max(some, key=lambda t: t.nunique()) if some else np.zeros(len(table.columns[0]))
+    return np.asarray(pd.Index(keys, dtype=object).map(str), dtype=object)
+
+
+def _parts(now: _Array, later: _Array | None) -> tuple[list[_Array], list[_Array]]:
+    "List the places of each series, in order, among training and among validation rows."
+    both = now if later is None else np.concatenate([now, later])
+    codes, seen = pd.factorize(both)
+    return tuple([np.split(np.argsort(c, kind='stable'), np.cumsum(np.bincount(c, minlength=len(seen)))[:-1])  # type: ignore[return-value]
+                  for c in (codes[:len(now)], codes[len(now):])])
 
 # %% ../nbs/03_normalize.ipynb #ed535c69
 def _plot(v: Verification, top: int) -> Any:
@@ -1587,14 +1754,30 @@ def normalize_data(
     y: Any,  # training targets `(sample,)` or `(sample, horizon)`, any unit
 ) -> tuple[Any, Any]:  # both scaled, same kinds and shapes: X within ±5, y linearly (mean about 0, spread about 1)
     "Scale features and target of a training set, verified; raise `NormalizationError` with column, figure, bound and remedy."
-    features, target = Normalizer().fit(X), Normalizer('winsorized', clip=None)
-    column = y.reshape(-1, 1)
-    target.fit(column)
-    loose = Bounds(rows=1.0)
-    bad = verify(features, X, bounds=loose).failures + [f'target {f}' for f in verify(target, column, bounds=loose).failures]
+    x, goal = _numbers('X', X), _numbers('y', y)
+    if x.ndim != 3 or not x.size or goal.ndim not in (1, 2) or len(goal) != len(x):
+        raise NormalizationError(f'X must be (sample, time, feature), y (sample,) or (sample, horizon) of as many samples, '
+                                 f'got {x.shape} and {goal.shape}: reshape them')
+    rows = pd.DataFrame(x.reshape(-1, x.shape[-1])).drop_duplicates().to_numpy()
+    steps = goal.reshape(len(goal), -1)
+    bad = verify(Normalizer().fit(rows), rows).failures
+    alone = Bounds(missing=0.0, rows=1.0, duplicate=np.inf)
+    bad += [f'target {f}' for f in verify(Normalizer('winsorized', clip=None).fit(steps), steps, bounds=alone).failures]
     if bad:
         raise NormalizationError('; '.join(bad))
-    return features.transform(X), target.transform(column).reshape(y.shape)
+    column = y.reshape(-1, 1)
+    return Normalizer().fit(X).transform(X), Normalizer('winsorized', clip=None).fit(column).transform(column).reshape(y.shape)
+
+
+def _numbers(name: str, v: Any) -> _Array:
+    "Give an array or tensor as an array of numbers, or say what it is instead."
+    try:
+        if isinstance(v, (np.ndarray, Tensor)):
+            return cast(_Array, _take_array(v.reshape(len(v), -1)).matrix).reshape(v.shape)
+    except (TypeError, ValueError):
+        pass
+    got = f'{type(v).__name__} of {getattr(v, "dtype", "no dtype")} {tuple(getattr(v, "shape", ()))}'
+    raise NormalizationError(f'{name} must be an array or tensor of real numbers with samples in it, got {got}: convert it')
 
 # %% ../nbs/03_normalize.ipynb #71952109
 def check_frame(
