@@ -321,14 +321,19 @@ def _runs(frame: pd.DataFrame, spec: PanelSpec, max_gap: float | None) -> np.nda
     return np.cumsum((~same | hole).to_numpy()) - 1
 
 # %% ../nbs/01_data.ipynb #138f2428
+def _place(steps: np.ndarray, share: float) -> Any:
+    "The time from which on a share of all times lies."
+    return steps[min(int(round((1 - share) * len(steps))), len(steps) - 1)]
+
+
 def _cuts(time: pd.Series, valid: float | str | int, test: float | str | int) -> tuple[Any, Any]:
     "The first time of validation and of test."
     steps = time.drop_duplicates().sort_values().to_numpy()
     if isinstance(valid, float) and isinstance(test, float) and not (valid > 0 and test > 0 and valid + test < 1):
         raise InputError(f'valid and test must be positive shares that leave some for training, got {valid} and {test}: pass smaller ones')
     stamp = pd.Timestamp if pd.api.types.is_datetime64_any_dtype(time) else type(steps[0])
-    second = steps[int(round((1 - test) * len(steps)))] if isinstance(test, float) else stamp(test)
-    first = steps[int(round((1 - test - valid) * len(steps)))] if isinstance(valid, float) and isinstance(test, float) else stamp(valid)
+    second = _place(steps, test) if isinstance(test, float) else stamp(test)
+    first = _place(steps, test + valid) if isinstance(valid, float) and isinstance(test, float) else stamp(valid)
     if not steps[0] < first < second <= steps[-1]:
         raise InputError(f'training, validation and test must follow each other within {steps[0]} to {steps[-1]}, '
                          f'got cuts at {first} and {second}: pass other shares or dates, or more rows')
@@ -434,7 +439,7 @@ class Windows:
 # %% ../nbs/01_data.ipynb #fbd5d819
 def _too_short(panel: Panel, encoder: int, horizon: int) -> dict[Any, int]:
     "Longest run of each series that has no window; an error when no series has one."
-    longest = panel.frame.groupby([panel.spec.series, panel.run], observed=True).size().groupby(level=0).max()
+    longest = panel.frame.groupby([panel.spec.series, panel.run], observed=True).size().groupby(level=0, observed=True).max()
     short = longest[longest < encoder + horizon]
     if len(short) == len(longest):
         have = f'the longest run is {short.max()} rows (series {short.idxmax()!r})' if len(short) else 'there is no row'
