@@ -15,7 +15,10 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -24,7 +27,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy import optimize, stats
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
@@ -47,27 +50,37 @@ class _Moments:
     sd: float = 0.0
     low: float = np.inf
     high: float = -np.inf
+    rest: float = 0.0  # of the mean: what one float can't hold
 
     def merge(self, other: '_Moments') -> None:
         "Add the moments of other numbers, exactly to rounding."
         if not (self.n and other.n):
             self.__dict__.update(vars(other if other.n else self))
             return
-        share, gap = other.n / (self.n + other.n), other.mean - self.mean
+        share, gap = other.n / (self.n + other.n), other.mean - self.mean + (other.rest - self.rest)
         self.sd = float(np.hypot(np.hypot(self.sd * np.sqrt(1 - share), other.sd * np.sqrt(share)), gap * np.sqrt(share * (1 - share))))
-        self.mean += gap * share
+        step = self.rest + gap * share
+        self.mean, self.rest = self.mean + step, step - (self.mean + step - self.mean)
         self.n, self.low, self.high = self.n + other.n, min(self.low, other.low), max(self.high, other.high)
 
 # %% ../nbs/03_normalize.ipynb #509e5891
+_COARSE = 30  # squares about 0 serve while the mean square is below so many variances; beyond, they are taken about the mean
+
+
 def _moments(x: _Array) -> _Moments:
     "Take the moments of finite numbers of any size."
-    low, high = float(x.min()), float(x.max())
-    unit = 2.0 ** np.floor(np.log2(max(abs(low), abs(high), 1e-300)))  # a power of two: scaling by it is exact
-    scaled = x / unit
-    mean = float(scaled.mean())
-    d = scaled - mean
-    spread = float(np.abs(d).max()) or 1.0
-    return _Moments(len(x), mean * unit, float(np.sqrt(np.mean((d / spread) ** 2))) * spread * unit, low, high)
+    low, high, unit = float(x.min()), float(x.max()), 1.0
+    size = max(abs(low), abs(high))
+    if not 1e-100 < size < 1e100:
+        unit = 2.0 ** float(np.floor(np.log2(max(size, 1e-300))))  # a power of two: scaling by it is exact
+        x = x / unit
+    mean, gap, square = float(x.mean()), 0.0, float(x @ x) / len(x)
+    var = square - mean**2
+    if square > _COARSE * var:
+        d = x - mean
+        gap = float(d.mean())
+        var = float(d @ d) / len(x) - gap**2
+    return _Moments(len(x), mean * unit, float(np.sqrt(max(var, 0.0))) * unit, low, high, gap * unit)
 
 # %% ../nbs/03_normalize.ipynb #c6f30aa7
 class _Size(NamedTuple):
@@ -84,7 +97,7 @@ def _open_kll(raw: bytes | None) -> Any:
     return kll_doubles_sketch.deserialize(raw) if raw else None
 
 
-_COLUMN, _SERIES = _Size(65_536, 31, 4_096), _Size(1_024, 4, 256)
+_COLUMN, _SERIES, _KIND = _Size(65_536, 31, 4_096), _Size(1_024, 4, 256), _Size(65_536, 511, 1_024)
 
 
 class _Sketch:
@@ -140,7 +153,7 @@ def _weighted(sketch: _Sketch) -> tuple[_Array, _Array]:
         items = np.array(sketch.kll.get_quantiles((np.arange(points) + 0.5) / points))
         values = np.concatenate([values, items])
         weights = np.concatenate([weights, np.full(points, sketch.kll.n * sketch.size.stride / points)])
-    order = np.argsort(values, kind='stable')
+    order = np.argsort(values)
     return values[order], weights[order]
 
 
@@ -151,7 +164,13 @@ def _quantiles(values: _Array, weights: _Array, ranks: _Array) -> _Array:
     return np.asarray(np.interp(ranks * (end[-1] - 1), positions, np.repeat(values, 2)))
 
 # %% ../nbs/03_normalize.ipynb #ab6e885a
-_DISTINCT = 32
+_DISTINCT, _CHUNK = 32, 65_536
+
+
+@cache
+def _sample(stride: int) -> _Array:
+    "Places of a sample of one row per stride, without a period that the rows might share."
+    return np.arange(0, _CHUNK - stride, stride) + np.random.default_rng(0).integers(0, stride, _CHUNK // stride)
 
 
 class _Stats:
@@ -163,24 +182,32 @@ class _Stats:
         self.distinct: set[float] | None = set()
         self.sketch = _Sketch(size)
 
-    def update(self, x: _Array) -> None:
-        "Add values."
-        good = np.isfinite(x)
-        if not good.all():
+    def update(self, x: _Array, rough: bool = False, known: _Moments | None = None) -> None:
+        "Add values (all finite, where their moments are known); where `rough` will do, a full sketch sees a sample."
+        good = True if known else np.isfinite(x)
+        if not np.all(good):
             self.infinite += int(np.isinf(x).sum())
             self.missing += int(np.isnan(x).sum())
             x = x[good]
         if len(x):
-            self.moments.merge(_moments(x))
-            self.note(x)
+            self.moments.merge(known or _moments(x))
+            self.note(x, rough)
 
-    def note(self, x: _Array) -> None:
+    def note(self, x: _Array, rough: bool) -> None:
         "Add finite values to the distribution alone."
         if self.distinct is not None:
             head = np.unique(x[:4 * _DISTINCT])
             seen = self.distinct.union((head if len(head) > _DISTINCT else np.unique(x)).tolist())
             self.distinct = seen if len(seen) <= _DISTINCT else None
-        self.sketch.update(x)
+        if rough and self.full and len(x) == _CHUNK:
+            self.sketch.kll.update(x[_sample(self.sketch.size.stride)])
+        else:
+            self.sketch.update(x)
+
+    @property
+    def full(self) -> bool:
+        "Whether the values are many, and no code of a few."
+        return self.distinct is None and self.sketch.kll is not None
 
     def merge(self, other: '_Stats') -> None:
         "Add another's values."
@@ -191,51 +218,53 @@ class _Stats:
         self.sketch.merge(other.sketch)
 
 # %% ../nbs/03_normalize.ipynb #1b8bfe83
-_ROWS, _CHUNK, _WIDE = 1_024, 65_536, 64
+_WIDE = 64
 
 
-def _sums(chunk: _Array, shift: _Array) -> tuple[_Array, _Array, _Array, _Array]:
-    "Sum `x - shift` and its square over the rows of a chunk; take the extremes too."
-    width, wide, ones = chunk.shape[1], np.tile(shift, _WIDE), np.ones(_ROWS // _WIDE)
-    total, square, low, high = np.zeros_like(wide), np.zeros_like(wide), np.full_like(wide, np.inf), np.full_like(wide, -np.inf)
-    d = np.empty((len(ones), len(wide)))
-    for i in range(0, len(chunk), _ROWS):
-        block = chunk[i:i + _ROWS].reshape(len(ones), -1)
-        np.subtract(block, wide, out=d)
+@np.errstate(over='ignore', invalid='ignore')
+def _sums(block: _Array) -> list[_Moments | None]:
+    "Take the moments of all columns `(row, column)` together; `None` where that is not exact enough."
+    (n, width), block = block.shape, block.astype(np.float64, copy=False)
+    rows = _WIDE * 2 ** int(np.log2(np.clip(1_280 / width, 1, 1_024)))
+    if n % rows:
+        return [None] * width
+    shift = block[:rows].mean(0)
+    far = bool((shift**2 > 0.5 * _COARSE * block[:rows].var(0)).any())
+    shift = shift if far else np.zeros(width)
+    wide, ones = np.tile(shift, _WIDE), np.ones(rows // _WIDE)
+    total, square, low, high = (np.full_like(wide, v) for v in (0, 0, np.inf, -np.inf))
+    for i in range(0, n, rows):
+        piece = block[i:i + rows].reshape(len(ones), -1)
+        d = piece - wide if far else piece
         total += ones @ d
         square += np.einsum('ij,ij->j', d, d)
-        np.minimum(low, d.min(0), out=low)
-        np.maximum(high, d.max(0), out=high)
-    low, high = low.reshape(_WIDE, width).min(0) + shift, high.reshape(_WIDE, width).max(0) + shift
-    return total.reshape(_WIDE, width).sum(0), square.reshape(_WIDE, width).sum(0), low, high
+        np.minimum(low, piece.min(0), out=low)
+        np.maximum(high, piece.max(0), out=high)
+    total, square = total.reshape(_WIDE, width).sum(0) / n, square.reshape(_WIDE, width).sum(0) / n
+    low, high, var = low.reshape(_WIDE, width).min(0), high.reshape(_WIDE, width).max(0), square - total**2
+    fine = np.isfinite(square) & (var > 1e-200) & (square < _COARSE * var)
+    mean = shift + total
+    each = np.stack([mean, np.sqrt(np.maximum(var, 0)), low, high, total - (mean - shift)], axis=1).tolist()
+    return [_Moments(n, *m) if ok else None for m, ok in zip(each, fine, strict=True)]
 
 
-def _add_chunk(columns: Sequence[_Stats], chunk: _Array, rough: bool) -> None:
-    "Add a chunk of rows `(row, column)`; where `rough` will do, a full sketch sees one row of 31."
-    fast = len(chunk) % _ROWS == 0 and len(chunk) > 0
-    if fast:
-        shift = chunk[:_ROWS].mean(0)
-        total, square, low, high = _sums(chunk, shift)
-        gap = total / len(chunk)
-        square = square / len(chunk) - gap**2
-        fine = np.isfinite(square) & (square > 1e-250) & (gap**2 < 1e6 * square)
-    rough = rough and all(c.sketch.kll is not None for c in columns)
-    for j, (c, x) in enumerate(zip(columns, chunk[::_COLUMN.stride].T if rough else _turn(chunk), strict=True)):
-        if not (fast and fine[j]) or (rough and c.distinct is not None):
-            c.update(chunk[:, j])
-            continue
-        c.moments.merge(_Moments(len(chunk), float(shift[j] + gap[j]), float(np.sqrt(square[j])), float(low[j]), float(high[j])))
-        if rough:
-            c.sketch.kll.update(np.ascontiguousarray(x))
+def _add_block(columns: Sequence[_Stats], block: _Array, known: Sequence[_Moments | None], rough: bool) -> None:
+    "Add rows `(row, column)` and their moments; where `rough` will do, full sketches see a sample."
+    rough = rough and len(block) == _CHUNK and all(c.full for c in columns)
+    some = block[_sample(columns[0].sketch.size.stride)] if rough else block
+    for j, (c, x, m) in enumerate(zip(columns, _turn(some), known, strict=True)):
+        if rough and m:
+            c.moments.merge(m)
+            c.sketch.kll.update(x)
         else:
-            c.note(x)
+            c.update(block[:, j].astype(np.float64) if rough else x, rough, m)
 
 
-def _turn(chunk: _Array) -> _Array:
+def _turn(block: _Array) -> _Array:
     "Transpose in pieces that fit the cache."
-    out = np.empty(chunk.shape[::-1])
-    for i in range(0, len(chunk), 2 * _ROWS):
-        out[:, i:i + 2 * _ROWS] = chunk[i:i + 2 * _ROWS].T
+    out = np.empty(block.shape[::-1])
+    for i in range(0, len(block), 2_048):
+        out[:, i:i + 2_048] = block[i:i + 2_048].T
     return out
 
 # %% ../nbs/03_normalize.ipynb #af48f797
@@ -536,25 +565,26 @@ def _numeric(column: Any) -> _Array | None:
 # %% ../nbs/03_normalize.ipynb #82cb3909
 def _take(X: Any, by: Sequence[Any]) -> _Table:
     "Take a frame, array or tensor apart; the feature axis is the last."
-    polars = type(X).__module__.startswith('polars')
-    if not polars and not isinstance(X, pd.DataFrame):
+    library = type(X).__module__.split('.')[0]
+    if library not in _FRAMES and not isinstance(X, pd.DataFrame):
         if by:
             raise InputError(f'by={list(by)} needs a DataFrame with these columns, got {type(X).__name__}: pass a DataFrame')
         return _take_array(X)
-    lost = [b for b in by if b not in X.columns]
+    numeric, rebuild = _FRAMES.get(library, _FRAMES['pandas'])
+    names = list(X.schema.names if library == 'pyarrow' else X.columns)
+    lost = [b for b in by if b not in names]
     if lost:
-        raise InputError(f'the frame must have the column {lost[0]!r} of by=, got {list(X.columns)}{nearest(lost[0], X.columns)}')
-    if len(set(X.columns)) < len(X.columns):
-        raise InputError(f'column names must differ, got {list(X.columns)}: rename one')
+        raise InputError(f'the frame must have the column {lost[0]!r} of by=, got {names}{nearest(lost[0], names)}')
+    if len(set(names)) < len(names):
+        raise InputError(f'column names must differ, got {names}: rename one')
     if len(X) == 0:
         raise InputError(f'Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required: pass rows')
-    got = {c: _polars_numeric(X[c]) if polars else _numeric(X[c]) for c in X.columns if c not in by}
+    got = {c: numeric(X[c]) for c in names if c not in by}
     columns = {c: v for c, v in got.items() if v is not None}
-    keys = _keys([X[b].to_list() for b in by]) if by else None
+    keys = _keys([X[b].to_pylist() if library == 'pyarrow' else X[b].to_list() for b in by]) if by else None
 
     def frame(out: list[_Array]) -> Any:
-        new = dict(zip(columns, out, strict=True))
-        return X.with_columns(**new) if polars else pd.DataFrame({c: new.get(c, X[c]) for c in X.columns}, index=X.index, columns=X.columns)
+        return rebuild(X, dict(zip(columns, out, strict=True)))
     return _Table(list(columns), list(columns.values()), keys, frame, True, frozenset(got) - columns.keys())
 
 
@@ -564,6 +594,31 @@ def _polars_numeric(column: Any) -> _Array | None:
     if not (column.dtype.is_numeric() or kind == 'Boolean'):
         return None
     return cast(_Array, column.to_numpy().astype(np.float32 if kind == 'Float32' else np.float64))
+
+
+def _arrow_numeric(column: Any) -> _Array | None:
+    "Give an Arrow column as float32 or float64, or `None` when it holds no numbers."
+    from pyarrow import types as t
+    if not any(is_it(column.type) for is_it in (t.is_integer, t.is_floating, t.is_boolean, t.is_decimal)):
+        return None
+    kind = 'float32' if t.is_float16(column.type) or t.is_float32(column.type) else 'float64'
+    return cast(_Array, column.cast(kind, safe=False).to_numpy(zero_copy_only=False))
+
+
+def _arrow_rebuild(X: Any, new: Mapping[str, _Array]) -> Any:
+    "Put columns in the place of those of an Arrow table or batch; missing cells become nulls."
+    from pyarrow import array
+    return type(X).from_arrays([array(new[c], from_pandas=True) if c in new else X[c] for c in X.schema.names], X.schema.names)
+
+
+def _pandas_rebuild(X: Any, new: Mapping[Any, _Array]) -> Any:
+    "Put columns in the place of those of a pandas frame."
+    return pd.DataFrame({c: new.get(c, X[c]) for c in X.columns}, index=X.index, columns=X.columns)
+
+
+_FRAMES: dict[str, tuple[Callable[[Any], _Array | None], Callable[[Any, Mapping[Any, _Array]], Any]]] = {
+    'pandas': (_numeric, _pandas_rebuild), 'pyarrow': (_arrow_numeric, _arrow_rebuild),
+    'polars': (_polars_numeric, lambda X, new: X.with_columns(**new))}
 
 # %% ../nbs/03_normalize.ipynb #57367471
 def _keys(columns: Sequence[Sequence[Any]]) -> pd.Index:
@@ -673,6 +728,9 @@ class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         check_is_fitted(self)
         return NormalizerModule(self, columns)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, 'scalings_')
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -696,8 +754,10 @@ def _check_settings(n: Normalizer) -> None:
 # %% ../nbs/03_normalize.ipynb #4fa968f1
 def _add_rows(n: Normalizer, table: _Table) -> None:
     "Add a table's rows to the statistics."
+    rough = n.method in ('standard', 'none')
     if not hasattr(n, 'names_'):
-        n.names_, n.stats_, n.groups_ = table.names, [_Stats() for _ in table.names], {}
+        size = _KIND if rough and n.clip is None else _COLUMN
+        n.names_, n.stats_, n.groups_ = table.names, [_Stats(size) for _ in table.names], {}
         n.dtypes_, n.n_features_in_, n.named_ = [str(c.dtype) for c in table.columns], len(table.names), table.named
         if table.named and all(isinstance(c, str) for c in table.names):
             n.feature_names_in_ = np.array(table.names, dtype=object)
@@ -706,10 +766,16 @@ def _add_rows(n: Normalizer, table: _Table) -> None:
     place = _match(n, table, every=True)
     columns = [table.columns[j] for j in np.argsort(place)]
     n.dtypes_ = [np.result_type(d, c.dtype).name for d, c in zip(n.dtypes_, columns, strict=True)]
-    rough = n.method in ('standard', 'none')
-    for i in range(0, len(columns[0]), _CHUNK):
-        chunk = np.stack([c[i:i + _CHUNK] for c in columns], axis=1) if table.matrix is None else table.matrix[i:i + _CHUNK]
-        _add_chunk(n.stats_, chunk.astype(np.float64, copy=False), rough)
+    starts = range(0, len(columns[0]), _CHUNK)
+    if table.matrix is not None and table.matrix.flags.c_contiguous:
+        blocks = [table.matrix[i:i + _CHUNK] for i in starts]
+        with ThreadPoolExecutor() as pool:
+            for block, known in zip(blocks, pool.map(_sums, blocks), strict=True):
+                _add_block(n.stats_, block, known, rough)
+    else:
+        for i in starts:
+            for s, c in zip(n.stats_, columns, strict=True):
+                s.update(np.ascontiguousarray(c[i:i + _CHUNK], np.float64), rough)
     if table.keys is not None:
         codes, keys = pd.factorize(table.keys)
         parts = np.split(np.argsort(codes, kind='stable'), np.cumsum(np.bincount(codes + 1, minlength=len(keys) + 1))[:-1])[1:]
@@ -849,7 +915,7 @@ def clipped(
     return pd.Series(share, index=names, name='clipped')
 
 # %% ../nbs/03_normalize.ipynb #6dcdad86
-_FORMAT, _VERSION = 'tft_nb.Normalizer', 1
+_FORMAT, _VERSION = 'tft_nb.Normalizer', 2
 
 
 def _save_stats(s: _Stats) -> dict[str, Any]:
@@ -859,7 +925,7 @@ def _save_stats(s: _Stats) -> dict[str, Any]:
     if k.fill > 8_192:
         k.spill()
     values, kll = np.sort(k.buffer[:k.fill]).tobytes(), b'' if k.kll is None else k.kll.serialize()
-    return {'missing': s.missing, 'infinite': s.infinite, 'n': m.n, 'mean': m.mean, 'sd': m.sd,
+    return {'missing': s.missing, 'infinite': s.infinite, 'n': m.n, 'mean': m.mean, 'rest': m.rest, 'sd': m.sd,
             'low': m.low if m.n else None, 'high': m.high if m.n else None,
             'distinct': None if s.distinct is None else sorted(s.distinct), 'size': list(k.size),
             'values': base64.b64encode(zlib.compress(values)).decode(), 'kll': base64.b64encode(zlib.compress(kll)).decode()}
@@ -870,7 +936,7 @@ def _load_stats(d: Mapping[str, Any]) -> _Stats:
     s = _Stats(_Size(*d['size']))
     s.missing, s.infinite = d['missing'], d['infinite']
     if d['n']:
-        s.moments = _Moments(d['n'], d['mean'], d['sd'], d['low'], d['high'])
+        s.moments = _Moments(d['n'], d['mean'], d['sd'], d['low'], d['high'], d['rest'])
     s.distinct = None if d['distinct'] is None else set(d['distinct'])
     s.sketch.kll = _open_kll(zlib.decompress(base64.b64decode(d['kll'])))
     s.sketch.update(np.frombuffer(zlib.decompress(base64.b64decode(d['values']))))
@@ -917,20 +983,25 @@ def _load(state: Any) -> Normalizer:
 
 # %% ../nbs/03_normalize.ipynb #558bffc4
 def _batches(path: str | Path, columns: Sequence[str] | None, progress: bool, what: str) -> Iterator[Any]:
-    "Read a Parquet file in batches of 65,536 rows."
+    "Read a Parquet file in batches of up to 65,536 rows."
     import pyarrow.parquet as pq
     from tqdm.auto import tqdm
     try:
-        file = pq.ParquetFile(path)
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
+            names, rows = file.schema_arrow.names, file.metadata.num_rows
+            lost = [c for c in columns or [] if c not in names]
+            if lost:
+                raise InputError(f'{path} must have the column {lost[0]!r}{nearest(lost[0], names)}')
+            if not rows:
+                raise InputError(f'{path} must have rows, got none: pass another path')
+            with tqdm(total=rows, unit=' rows', unit_scale=True, desc=what, disable=not progress) as bar:
+                for batch in file.iter_batches(_CHUNK, columns=None if columns is None else list(columns)):
+                    yield batch
+                    bar.update(batch.num_rows)
     except (OSError, ValueError) as e:
+        if isinstance(e, InputError):
+            raise
         raise InputError(f'{path} must be a readable Parquet file ({str(e).splitlines()[0]}): pass another path') from None
-    lost = [c for c in columns or [] if c not in file.schema_arrow.names]
-    if lost:
-        raise InputError(f'{path} must have the column {lost[0]!r}{nearest(lost[0], file.schema_arrow.names)}')
-    with tqdm(total=file.metadata.num_rows, unit=' rows', unit_scale=True, desc=what, disable=not progress) as bar:
-        for batch in file.iter_batches(65_536, columns=None if columns is None else list(columns)):
-            yield batch
-            bar.update(batch.num_rows)
 
 
 def fit_parquet(
@@ -939,35 +1010,36 @@ def fit_parquet(
     columns: Sequence[str] | None = None,  # columns to read; `None` for all (with `by=`, name its columns too)
     progress: bool = True,  # show a progress bar
 ) -> Normalizer:  # the same, fitted
-    "Fit on a Parquet file, batch by batch."
-    for name in [k for k in vars(normalizer) if k.endswith('_')]:
-        delattr(normalizer, name)
+    "Fit on a Parquet file, batch by batch; an error leaves the normalizer as it was."
+    new = clone(normalizer)
+    _check_settings(new)
     for batch in _batches(path, columns, progress, 'fit'):
-        _add_rows(normalizer, _take(batch.to_pandas(), _by(normalizer)))
-    return _settle(normalizer)
+        _add_rows(new, _take(batch, _by(new)))
+    normalizer.__dict__ = vars(_settle(new))
+    return normalizer
 
 # %% ../nbs/03_normalize.ipynb #770875fe
 def transform_parquet(
     normalizer: Normalizer,  # fitted
     path: str | Path,  # a Parquet file of any size
-    to: str | Path,  # the Parquet file to write; it appears only when complete
+    to: str | Path,  # the Parquet file to write; it appears, or replaces an older one, only when complete
     columns: Sequence[str] | None = None,  # columns to read; `None` for all
     progress: bool = True,  # show a progress bar
 ) -> int:  # rows written
     "Scale a Parquet file into another, batch by batch."
-    import pyarrow as pa
     import pyarrow.parquet as pq
-    writer, rows, part = None, 0, Path(f'{to}.part')
+    rows, part = 0, Path(f'{to}.part')
     try:
-        for batch in _batches(path, columns, progress, 'transform'):
-            table = pa.Table.from_pandas(normalizer.transform(batch.to_pandas()), preserve_index=False)
-            writer = writer or pq.ParquetWriter(part, table.schema, compression='zstd')
-            writer.write_table(table.cast(writer.schema))
-            rows += batch.num_rows
+        with ExitStack() as stack:
+            writer = None
+            for batch in _batches(path, columns, progress, 'transform'):
+                scaled = normalizer.transform(batch)
+                writer = writer or stack.enter_context(pq.ParquetWriter(part, scaled.schema, compression='zstd'))
+                writer.write_batch(scaled)
+                rows += batch.num_rows
+        os.replace(part, to)
     finally:
-        if writer:
-            writer.close()
-    os.replace(part, to)
+        part.unlink(missing_ok=True)
     return rows
 
 # %% ../nbs/03_normalize.ipynb #7b36a7e2
