@@ -1066,6 +1066,12 @@ class NormalizerModule(nn.Module):
         for name, value in (tables | _module_tables([normalizer.scalings_[c] for c in self.columns])).items():
             self.register_buffer(name, value.float() if value.is_floating_point() else value)
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        def move(t: Tensor) -> Tensor:
+            new = fn(t)
+            return new if new.dtype == t.dtype else t.to(new.device)
+        return super()._apply(move, recurse)
+
     def forward(
         self,
         x: Tensor,  # `(..., feature)`, unit of the columns
@@ -1112,7 +1118,7 @@ def _module_tables(scalings: Sequence[Scaling]) -> dict[str, Tensor]:
 # %% ../nbs/03_normalize.ipynb #14e59f8d
 def _torch_bend(m: Any, z: Tensor) -> Tensor:
     "Bend standardized values."
-    t = torch.where(m.asinh, m.gain * torch.copysign(torch.asinh(z.abs()), z), z)
+    t = torch.where(m.asinh, m.gain * z.sign() * torch.asinh(z.abs()), z)
     lam, mid, spread = m.yeo.unbind(-1)
     up, down = torch.log1p(z.clamp(min=0)), torch.log1p((-z).clamp(min=0))
     bent = torch.expm1((lam * up).clamp(max=80)) / lam - torch.expm1(((2 - lam) * down).clamp(max=80)) / (2 - lam)
@@ -1145,14 +1151,14 @@ def _put(m: Any, out: Tensor, x: Tensor, knots: Tensor, values: Tensor) -> Tenso
 def _torch_limit(m: Any, t: Tensor) -> Tensor:
     "Squeeze beyond the knee, cut at the limit."
     over = (t.abs() - m.knee).clamp(min=0)
-    soft = torch.copysign(m.knee + m.squeeze * torch.log1p(over / m.squeeze), t)
+    soft = t.sign() * (m.knee + m.squeeze * torch.log1p(over / m.squeeze))
     return torch.where(over > 0, soft, t).clamp(-m.limit, m.limit)
 
 
 def _torch_unlimit(m: Any, t: Tensor) -> Tensor:
     "Undo `_torch_limit`."
     over = (t.abs().minimum(m.limit) - m.knee).clamp(min=0)
-    return torch.where(over > 0, torch.copysign(m.knee + m.squeeze * torch.expm1((over / m.squeeze).clamp(max=80)), t), t)
+    return torch.where(over > 0, t.sign() * (m.knee + m.squeeze * torch.expm1((over / m.squeeze).clamp(max=80))), t)
 
 # %% ../nbs/03_normalize.ipynb #9ef97303
 @dataclass(frozen=True, kw_only=True)
