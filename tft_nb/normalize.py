@@ -79,7 +79,7 @@ def _moments(x: _Array) -> _Moments:
     if square > _COARSE * var:
         d = x - mean
         gap = float(d.mean())
-        var = float(d @ d) / len(x) - gap**2
+        mean, gap, var = mean + gap, gap - (mean + gap - mean), float(d @ d) / len(x) - gap**2
     return _Moments(len(x), mean * unit, float(np.sqrt(max(var, 0.0))) * unit, low, high, gap * unit)
 
 # %% ../nbs/03_normalize.ipynb #c6f30aa7
@@ -300,7 +300,7 @@ def _forward(s: Scaling, x: _Array, center: Any, scale: Any) -> _Array:
     "Scale values with the bend and limit of `s`; center and scale may differ by row."
     with np.errstate(over='ignore', invalid='ignore'):
         z = np.asarray((x - center) / scale)
-        lost = ~np.isfinite(z)
+        lost = ~(np.abs(z) <= _HUGE)
         if lost.any():
             z = np.where(lost & np.isfinite(x), np.copysign(_HUGE, x - center), np.where(lost, np.nan, z))
         t = _BENDS[s.method][0](z, s.bend)
@@ -470,6 +470,8 @@ def _choose(z: _Array, kind: str, n: int) -> tuple[str, str]:
 # %% ../nbs/03_normalize.ipynb #4fcec88e
 def _fit_bend(method: str, kind: str, z: _Array, n: int) -> tuple[float, ...]:
     "Fit the bend of `method` to standardized quantiles."
+    if kind == 'constant':
+        return {'asinh': (1.0,), 'yeo-johnson': (1.0, 0.0, 1.0), 'quantile': (-1.0, 1.0, -1.0, 1.0)}.get(method, ())
     if method == 'asinh':
         return (min(1.0, 4.5 / float(np.arcsinh(_reach(z, kind, n)))) if kind == 'zero-inflated' else 1.0,)
     if method == 'yeo-johnson':
@@ -1061,8 +1063,12 @@ class NormalizerModule(nn.Module):
             if c not in normalizer.scalings_:
                 raise InputError(f'columns must be fitted ones, got {c!r}{nearest(c, normalizer.names_)}')
         at = [normalizer.names_.index(c) for c in self.columns]
-        center = torch.tensor(normalizer.centers_[:, at])
-        tables = {'center': center, 'center_low': center - center.float().double(), 'scale': torch.tensor(normalizer.scales_[:, at])}
+        center, scale = torch.tensor(normalizer.centers_[:, at]), torch.tensor(normalizer.scales_[:, at])
+        tables = {'center': center, 'center_low': center - center.float().double(), 'scale': scale}
+        for c, fits in zip(self.columns, ((center.abs() < 1e37) & (scale > 1e-37) & (scale < 1e37)).all(0).tolist(), strict=True):
+            if not fits:
+                f = normalizer.scalings_[c]
+                raise InputError(f'float32 must hold center and scale, got {f.center:.3g} and {f.scale:.3g} in column {c!r}: change its unit')
         for name, value in (tables | _module_tables([normalizer.scalings_[c] for c in self.columns])).items():
             self.register_buffer(name, value.float() if value.is_floating_point() else value)
 
