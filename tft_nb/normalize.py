@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -556,23 +557,27 @@ class _Table(NamedTuple):
 
 
 def _numeric(column: Any) -> _Array | None:
-    "Give a pandas column as float32 or float64, or `None` when it holds no numbers."
-    if isinstance(column.dtype, pd.CategoricalDtype) or not (pd.api.types.is_numeric_dtype(column) or column.dtype == object):
+    "Give a pandas column as float32 or float64, or `None` when it holds no real numbers."
+    is_a = pd.api.types
+    if not (is_a.is_any_real_numeric_dtype(column) or is_a.is_bool_dtype(column) or column.dtype == object):
         return None
     if column.dtype == object:
         numbers = pd.to_numeric(column, errors='coerce')
         return None if numbers.isna().sum() > column.isna().sum() else numbers.to_numpy(np.float64, na_value=np.nan)
-    return cast(_Array, column.to_numpy(np.float32 if str(column.dtype).lower() in ('float32', 'float16') else np.float64, na_value=np.nan))
+    short = getattr(column.dtype, 'numpy_dtype', column.dtype) in (np.float16, np.float32)
+    return cast(_Array, column.to_numpy(np.float32 if short else np.float64, na_value=np.nan))
 
 # %% ../nbs/03_normalize.ipynb #82cb3909
 def _take(X: Any, by: Sequence[Any]) -> _Table:
     "Take a frame, array or tensor apart; the feature axis is the last."
     library = type(X).__module__.split('.')[0]
-    if library not in _FRAMES and not isinstance(X, pd.DataFrame):
+    if not isinstance(X, pd.DataFrame) and not (library in _FRAMES and hasattr(X, 'columns')):
         if by:
             raise InputError(f'by={list(by)} needs a DataFrame with these columns, got {type(X).__name__}: pass a DataFrame')
         return _take_array(X)
     numeric, rebuild = _FRAMES.get(library, _FRAMES['pandas'])
+    if not hasattr(X, '__len__'):
+        raise InputError(f'X must hold its rows, got {type(X).__name__}: pass X.collect()')
     names = list(X.schema.names if library == 'pyarrow' else X.columns)
     lost = [b for b in by if b not in names]
     if lost:
@@ -581,7 +586,8 @@ def _take(X: Any, by: Sequence[Any]) -> _Table:
         raise InputError(f'column names must differ, got {names}: rename one')
     if len(X) == 0:
         raise InputError(f'Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required: pass rows')
-    got = {c: numeric(X[c]) for c in names if c not in by}
+    index = (X.schema.pandas_metadata or {}).get('index_columns', []) if library == 'pyarrow' else []
+    got = {c: None if c in index else numeric(X[c]) for c in names if c not in by}
     columns = {c: v for c, v in got.items() if v is not None}
     keys = _keys([X[b].to_pylist() if library == 'pyarrow' else X[b].to_list() for b in by]) if by else None
 
@@ -633,7 +639,7 @@ def _keys(columns: Sequence[Sequence[Any]]) -> pd.Index:
 def _take_array(X: Any) -> _Table:
     "Take an array or tensor `(..., feature)` apart."
     tensor = isinstance(X, Tensor)
-    a = X.detach().cpu().numpy() if tensor else X
+    a = (X.detach().float() if X.dtype in (torch.half, torch.bfloat16) else X.detach()).cpu().numpy() if tensor else X
     a = check_array(a, dtype=[np.float64, np.float32], ensure_all_finite=False, allow_nd=True, input_name='X')
     flat = a.reshape(-1, a.shape[-1])
 
@@ -747,11 +753,11 @@ def _by(n: Normalizer) -> list[Any]:
 
 def _check_settings(n: Normalizer) -> None:
     "Refuse an unknown method or a clip that is not above 0."
-    for m in [n.method] if isinstance(n.method, str) else n.method.values():
+    for m in n.method.values() if isinstance(n.method, Mapping) else [n.method]:
         if m not in METHODS:
             raise InputError(f'method must be one of {METHODS}, got {m!r}{nearest(m, METHODS)}')
-    if n.clip is not None and not n.clip > 0:
-        raise InputError(f'clip must be above 0 or None, got {n.clip}: pass the bound in spreads')
+    if n.clip is not None and not (isinstance(n.clip, Real) and 0 < n.clip < np.inf):
+        raise InputError(f'clip must be above 0 and finite, or None, got {n.clip!r}: pass the bound in spreads')
 
 # %% ../nbs/03_normalize.ipynb #4fa968f1
 def _add_rows(n: Normalizer, table: _Table) -> None:
@@ -765,6 +771,9 @@ def _add_rows(n: Normalizer, table: _Table) -> None:
             n.feature_names_in_ = np.array(table.names, dtype=object)
         if not table.names:
             raise InputError('0 feature(s) (no numeric column) while a minimum of 1 is required: pass numeric columns')
+        for c in n.method if isinstance(n.method, Mapping) else []:
+            if c not in n.names_:
+                raise InputError(f'method= must name numeric columns, got {c!r}{nearest(c, n.names_)}')
     place = _match(n, table, every=True)
     columns = [table.columns[j] for j in np.argsort(place)]
     n.dtypes_ = [np.result_type(d, c.dtype).name for d, c in zip(n.dtypes_, columns, strict=True)]
@@ -817,7 +826,7 @@ def _match(n: Normalizer, table: _Table, every: bool = False) -> list[int]:
 # %% ../nbs/03_normalize.ipynb #278578c6
 def _settle(n: Normalizer) -> Normalizer:
     "Turn statistics into scalings."
-    methods = [n.method if isinstance(n.method, str) else n.method.get(c, 'auto') for c in n.names_]
+    methods = [n.method.get(c, 'auto') if isinstance(n.method, Mapping) else n.method for c in n.names_]
     n.series_ = sorted(n.groups_, key=str)
     n.centers_, n.scales_ = np.empty((2, len(n.series_) + 1, len(n.names_)))  # row 0 is for unseen series
     n.scalings_ = {}
@@ -934,32 +943,57 @@ def _save_stats(s: _Stats) -> dict[str, Any]:
 
 
 def _load_stats(d: Mapping[str, Any]) -> _Stats:
-    "Undo `_save_stats`."
-    s = _Stats(_Size(*d['size']))
-    s.missing, s.infinite = d['missing'], d['infinite']
-    if d['n']:
-        s.moments = _Moments(d['n'], d['mean'], d['sd'], d['low'], d['high'], d['rest'])
-    s.distinct = None if d['distinct'] is None else set(d['distinct'])
-    s.sketch.kll = _open_kll(zlib.decompress(base64.b64decode(d['kll'])))
-    s.sketch.update(np.frombuffer(zlib.decompress(base64.b64decode(d['values']))))
+    "Undo `_save_stats`; refuse what it can't have written."
+    s, size, distinct, few = _Stats(_Size(*d['size'])), _Size(*d['size']), d['distinct'], d['distinct'] or []
+    _need(size in (_COLUMN, _SERIES, _KIND), f'a known sketch, got {size}')
+    s.missing, s.infinite, n = counts = d['missing'], d['infinite'], d['n']
+    _need(all(type(c) is int and c >= 0 for c in counts), f'whole counts, got {counts}')
+    if n:
+        s.moments = m = _Moments(n, d['mean'], d['sd'], d['low'], d['high'], d['rest'])
+        _need(all(map(_number, vars(m).values())) and m.sd >= 0 and m.low <= m.high, f'sound moments, got {m}')
+    s.distinct = None if distinct is None else set(distinct)
+    _need(all(map(_number, few)) and len(few) <= _DISTINCT, f'up to {_DISTINCT} distinct numbers, got {few}')
+    values = np.frombuffer(_unpack(d['values']))
+    _need(bool(np.isfinite(values).all()), 'finite values')
+    s.sketch.kll = _open_kll(_unpack(d['kll']))
+    s.sketch.update(values)
     return s
+
+
+def _need(ok: bool, what: str) -> None:
+    "Refuse a state that lacks something."
+    if not ok:
+        raise InputError(f'the state must have {what}: load another copy, or fit again')
+
+
+def _number(v: Any) -> bool:
+    "Whether a value is a finite number."
+    return type(v) in (int, float) and bool(np.isfinite(v))
+
+
+def _unpack(text: str) -> bytes:
+    "Decompress bytes, up to what a full sketch takes."
+    return zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 2**24)
 
 # %% ../nbs/03_normalize.ipynb #50e718c8
 def _save(n: Normalizer) -> dict[str, Any]:
     "Turn a normalizer into JSON types, with a checksum."
     check_is_fitted(n)
-    method = n.method if isinstance(n.method, str) else [[c, m] for c, m in n.method.items()]
+    method = [[c, m] for c, m in n.method.items()] if isinstance(n.method, Mapping) else n.method
     body = {'format': _FORMAT, 'version': _VERSION, 'method': method, 'by': n.by if n.by is None or isinstance(n.by, str) else _by(n),
             'clip': n.clip, 'named': n.named_, 'names': n.names_, 'dtypes': n.dtypes_, 'scalings': [asdict(f) for f in n.scalings_.values()],
             'series': n.series_, 'centers': n.centers_.tolist(), 'scales': n.scales_.tolist(),
             'stats': [_save_stats(s) for s in n.stats_], 'groups': [[_save_stats(s) for s in n.groups_[k]] for k in n.series_]}
-    body = json.loads(json.dumps(body))
+    try:
+        body = json.loads(json.dumps(body, allow_nan=False))
+    except TypeError as e:
+        raise InputError(f'names of columns must be text or numbers to be saved ({e}): rename them') from None
     return {**body, 'checksum': _checksum(body)}
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
     "Hash everything but the checksum."
-    text = json.dumps({k: v for k, v in body.items() if k != 'checksum'}, sort_keys=True)
+    text = json.dumps({k: v for k, v in body.items() if k != 'checksum'}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 # %% ../nbs/03_normalize.ipynb #19237aab
@@ -970,18 +1004,51 @@ def _load(state: Any) -> Normalizer:
         raise InputError(f'a state must have format {_FORMAT!r}, got {got!r}: pass what state_dict gave')
     if state.get('version') != _VERSION:
         raise InputError(f"a state must have version {_VERSION}, got {state.get('version')!r}: save it again with this version")
-    if state.get('checksum') != _checksum(state):
-        raise InputError('the state must match its checksum, got a damaged or edited one: load another copy, or fit again')
+    try:
+        _need(state.get('checksum') == _checksum(state), 'its checksum, got a damaged or edited one')
+        return _restore(state)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, zlib.error) as e:
+        if isinstance(e, InputError):
+            raise
+        raise InputError(f'the state must be whole, got {type(e).__name__} ({e}): load another copy, or fit again') from None
+
+
+def _restore(state: Mapping[str, Any]) -> Normalizer:
+    "Undo `_save`; refuse what it can't have written."
+    def names(key: str) -> list[Any]:
+        got = [tuple(k) if isinstance(k, list) else k for k in state[key]]
+        _need(isinstance(state[key], list) and len(set(got)) == len(got), f'a list of different {key}, got {state[key]}')
+        return got
     n = Normalizer(state['method'] if isinstance(state['method'], str) else dict(state['method']), state['by'], state['clip'])
-    n.names_, n.dtypes_, n.named_, n.n_features_in_ = state['names'], state['dtypes'], state['named'], len(state['names'])
+    _check_settings(n)
+    n.names_, n.series_, n.dtypes_, n.named_ = names('names'), names('series'), state['dtypes'], state['named']
+    n.n_features_in_ = len(n.names_)
+    _need(set(n.dtypes_) <= {'float32', 'float64'} and len(n.dtypes_) == len(n.names_) > 0, f'a precision for each column, got {n.dtypes_}')
     if n.named_ and all(isinstance(c, str) for c in n.names_):
         n.feature_names_in_ = np.array(n.names_, dtype=object)
     n.scalings_ = {c: Scaling(**{**f, 'bend': tuple(f['bend'])}) for c, f in zip(n.names_, state['scalings'], strict=True)}
-    n.series_ = [tuple(k) if isinstance(k, list) else k for k in state['series']]
+    for c, f in n.scalings_.items():
+        _need(_sound(f), f'a sound scaling of column {c!r}, got {f}')
     n.centers_, n.scales_ = np.array(state['centers'], float), np.array(state['scales'], float)
-    n.stats_ = [_load_stats(s) for s in state['stats']]
-    n.groups_ = {k: [_load_stats(s) for s in g] for k, g in zip(n.series_, state['groups'], strict=True)}
+    shape = (len(n.series_) + 1, len(n.names_))
+    _need(n.centers_.shape == n.scales_.shape == shape, f'centers and scales {shape}, got {n.centers_.shape} and {n.scales_.shape}')
+    _need(bool(np.isfinite(n.centers_).all() and np.isfinite(n.scales_).all() and (n.scales_ > 0).all()), 'finite centers, and scales above 0')
+    stats = [[_load_stats(s) for s in g] for g in (state['stats'], *state['groups'])]
+    _need([len(g) for g in stats] == [shape[1]] * shape[0], f'statistics of {shape[1]} columns for all rows and each series')
+    n.stats_, n.groups_ = stats[0], dict(zip(n.series_, stats[1:], strict=True))
     return n
+
+
+def _sound(f: Scaling) -> bool:
+    "Whether a scaling is complete, finite and increasing."
+    size = {'asinh': 1, 'yeo-johnson': 3, 'quantile': max(len(f.bend) // 2 * 2, 4)}.get(f.method, 0)
+    numbers = (f.center, f.scale, *f.bend, *(v for v in (f.limit, f.knee) if v is not None))
+    if f.method not in _BENDS or len(f.bend) != size or not all(map(_number, numbers)) or f.scale <= 0:
+        return False
+    x = np.array([*f.bend[:size // 2], -9.0, 0.0, 9.0]) if f.method == 'quantile' else np.array([-9.0, 0.0, 9.0])
+    with np.errstate(all='ignore'):
+        t = _BENDS[f.method][0](np.sort(x), f.bend)
+    return bool((np.diff(t) >= 0).all() and t[-1] > t[0]) and (f.limit is None or f.limit > 0) and (f.knee is None or 0 < f.knee <= (f.limit or 0))
 
 # %% ../nbs/03_normalize.ipynb #558bffc4
 def _batches(path: str | Path, columns: Sequence[str] | None, progress: bool, what: str) -> Iterator[Any]:
