@@ -552,7 +552,8 @@ class _Table(NamedTuple):
     keys: pd.Index | None
     rebuild: Callable[[Any], Any]
     named: bool
-    others: frozenset[Any] = frozenset()  # columns that hold no numbers
+    features: list[Any] = []  # the names of all columns
+    others: frozenset[Any] = frozenset()  # those that hold no numbers and tell no series apart
     matrix: _Array | None = None  # the same values `(row, column)`, where they lie so
 
 
@@ -593,7 +594,7 @@ def _take(X: Any, by: Sequence[Any]) -> _Table:
 
     def frame(out: list[_Array]) -> Any:
         return rebuild(X, dict(zip(columns, out, strict=True)))
-    return _Table(list(columns), list(columns.values()), keys, frame, True, frozenset(got) - columns.keys())
+    return _Table(list(columns), list(columns.values()), keys, frame, True, names, frozenset(got) - columns.keys())
 
 
 def _polars_numeric(column: Any) -> _Array | None:
@@ -646,7 +647,8 @@ def _take_array(X: Any) -> _Table:
     def array(out: _Array) -> Any:
         r = out.reshape(a.shape)
         return torch.from_numpy(r).to(X.device) if tensor else r
-    return _Table(list(range(flat.shape[1])), list(flat.T), None, array, False, matrix=flat)
+    names = list(range(flat.shape[1]))
+    return _Table(names, list(flat.T), None, array, False, names, matrix=flat)
 
 # %% ../nbs/03_normalize.ipynb #ceac098b
 class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -766,9 +768,8 @@ def _add_rows(n: Normalizer, table: _Table) -> None:
     if not hasattr(n, 'names_'):
         size = _KIND if rough and n.clip is None else _COLUMN
         n.names_, n.stats_, n.groups_ = table.names, [_Stats(size) for _ in table.names], {}
-        n.dtypes_, n.n_features_in_, n.named_ = [str(c.dtype) for c in table.columns], len(table.names), table.named
-        if table.named and all(isinstance(c, str) for c in table.names):
-            n.feature_names_in_ = np.array(table.names, dtype=object)
+        n.dtypes_, n.named_ = [str(c.dtype) for c in table.columns], table.named
+        _set_features(n, table.features)
         if not table.names:
             raise InputError('0 feature(s) (no numeric column) while a minimum of 1 is required: pass numeric columns')
         for c in n.method if isinstance(n.method, Mapping) else []:
@@ -797,6 +798,13 @@ def _add_rows(n: Normalizer, table: _Table) -> None:
                 s.update(c[rows].astype(np.float64))
 
 
+def _set_features(n: Normalizer, features: list[Any]) -> None:
+    "Keep the names of all columns, those that pass through too, as scikit-learn does."
+    n.features_, n.n_features_in_ = features, len(features)
+    if n.named_ and all(isinstance(c, str) for c in features):
+        n.feature_names_in_ = np.array(features, dtype=object)
+
+
 def _plain(key: Any) -> Any:
     "Turn a series' key into JSON types."
     if isinstance(key, tuple):
@@ -808,10 +816,10 @@ def _plain(key: Any) -> Any:
 def _match(n: Normalizer, table: _Table, every: bool = False) -> list[int]:
     "Find the fitted place of every column of a table."
     if not (table.named and n.named_):
-        if len(table.names) != n.n_features_in_:
-            raise InputError(f'X has {len(table.names)} features, but Normalizer is expecting {n.n_features_in_} features as input: '
+        if len(table.names) != len(n.names_):
+            raise InputError(f'X has {len(table.names)} features, but Normalizer is expecting {len(n.names_)} features as input: '
                              f'pass all, or fit on a DataFrame')
-        return list(range(n.n_features_in_))
+        return list(range(len(n.names_)))
     places = {c: j for j, c in enumerate(n.names_)}
     for c in table.names:
         if c not in places:
@@ -981,7 +989,8 @@ def _save(n: Normalizer) -> dict[str, Any]:
     check_is_fitted(n)
     method = [[c, m] for c, m in n.method.items()] if isinstance(n.method, Mapping) else n.method
     body = {'format': _FORMAT, 'version': _VERSION, 'method': method, 'by': n.by if n.by is None or isinstance(n.by, str) else _by(n),
-            'clip': n.clip, 'named': n.named_, 'names': n.names_, 'dtypes': n.dtypes_, 'scalings': [asdict(f) for f in n.scalings_.values()],
+            'clip': n.clip, 'named': n.named_, 'features': n.features_, 'names': n.names_, 'dtypes': n.dtypes_,
+            'scalings': [asdict(f) for f in n.scalings_.values()],
             'series': n.series_, 'centers': n.centers_.tolist(), 'scales': n.scales_.tolist(),
             'stats': [_save_stats(s) for s in n.stats_], 'groups': [[_save_stats(s) for s in n.groups_[k]] for k in n.series_]}
     try:
@@ -1022,10 +1031,8 @@ def _restore(state: Mapping[str, Any]) -> Normalizer:
     n = Normalizer(state['method'] if isinstance(state['method'], str) else dict(state['method']), state['by'], state['clip'])
     _check_settings(n)
     n.names_, n.series_, n.dtypes_, n.named_ = names('names'), names('series'), state['dtypes'], state['named']
-    n.n_features_in_ = len(n.names_)
+    _set_features(n, names('features'))
     _need(set(n.dtypes_) <= {'float32', 'float64'} and len(n.dtypes_) == len(n.names_) > 0, f'a precision for each column, got {n.dtypes_}')
-    if n.named_ and all(isinstance(c, str) for c in n.names_):
-        n.feature_names_in_ = np.array(n.names_, dtype=object)
     n.scalings_ = {c: Scaling(**{**f, 'bend': tuple(f['bend'])}) for c, f in zip(n.names_, state['scalings'], strict=True)}
     for c, f in n.scalings_.items():
         _need(_sound(f), f'a sound scaling of column {c!r}, got {f}')
@@ -1084,7 +1091,7 @@ def fit_parquet(
     _check_settings(new)
     for batch in _batches(path, columns, progress, 'fit'):
         _add_rows(new, _take(batch, _by(new)))
-    normalizer.__dict__ = vars(_settle(new))
+    normalizer.__dict__ = _settle(new).__dict__
     return normalizer
 
 # %% ../nbs/03_normalize.ipynb #770875fe
@@ -1143,7 +1150,7 @@ class NormalizerModule(nn.Module):
         def move(t: Tensor) -> Tensor:
             new = fn(t)
             return new if new.dtype == t.dtype else t.to(new.device)
-        return super()._apply(move, recurse)
+        return super()._apply(move, recurse)  # type: ignore[no-untyped-call]
 
     def forward(
         self,
