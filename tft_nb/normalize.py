@@ -98,7 +98,15 @@ def _open_kll(raw: bytes | None) -> Any:
     return kll_doubles_sketch.deserialize(raw) if raw else None
 
 
-_COLUMN, _SERIES, _KIND = _Size(65_536, 31, 4_096), _Size(1_024, 4, 256), _Size(65_536, 511, 1_024)
+_CHUNK, _MANY = 65_536, 2**20
+_COLUMN, _SERIES, _KIND = _Size(_CHUNK, 31, 4_096), _Size(1_024, 4, 256), _Size(_CHUNK, 511, 1_024)
+
+
+@cache
+def _sample(stride: int) -> _Array:
+    "Places of a sample of one row per stride, without a period that the rows might share."
+    n = _CHUNK // stride
+    return np.arange(n) * stride + np.random.default_rng(0).integers(0, stride, n)
 
 
 class _Sketch:
@@ -133,7 +141,10 @@ class _Sketch:
         if self.kll is None:
             from datasketches import kll_doubles_sketch
             self.kll = kll_doubles_sketch(self.size.kll)
-        self.kll.update(np.sort(self.buffer[:self.fill])[self.size.stride // 2::self.size.stride])
+        values, keep = self.buffer[:self.fill], self.fill // self.size.stride
+        if self.fill == _CHUNK and self.kll.n * self.size.stride >= _MANY:
+            values = values[_sample(8)]
+        self.kll.update(np.sort(values)[((np.arange(keep) + 0.5) * len(values) / keep).astype(int)])
         self.fill = 0
 
     def merge(self, other: '_Sketch') -> None:
@@ -165,13 +176,7 @@ def _quantiles(values: _Array, weights: _Array, ranks: _Array) -> _Array:
     return np.asarray(np.interp(ranks * (end[-1] - 1), positions, np.repeat(values, 2)))
 
 # %% ../nbs/03_normalize.ipynb #ab6e885a
-_DISTINCT, _CHUNK = 32, 65_536
-
-
-@cache
-def _sample(stride: int) -> _Array:
-    "Places of a sample of one row per stride, without a period that the rows might share."
-    return np.arange(0, _CHUNK - stride, stride) + np.random.default_rng(0).integers(0, stride, _CHUNK // stride)
+_DISTINCT = 32
 
 
 class _Stats:
