@@ -15,7 +15,11 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -24,7 +28,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from scipy import optimize, stats
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import Tensor, nn
 
@@ -47,27 +51,37 @@ class _Moments:
     sd: float = 0.0
     low: float = np.inf
     high: float = -np.inf
+    rest: float = 0.0  # of the mean: what one float can't hold
 
     def merge(self, other: '_Moments') -> None:
         "Add the moments of other numbers, exactly to rounding."
         if not (self.n and other.n):
             self.__dict__.update(vars(other if other.n else self))
             return
-        share, gap = other.n / (self.n + other.n), other.mean - self.mean
+        share, gap = other.n / (self.n + other.n), other.mean - self.mean + (other.rest - self.rest)
         self.sd = float(np.hypot(np.hypot(self.sd * np.sqrt(1 - share), other.sd * np.sqrt(share)), gap * np.sqrt(share * (1 - share))))
-        self.mean += gap * share
+        step = self.rest + gap * share
+        self.mean, self.rest = self.mean + step, step - (self.mean + step - self.mean)
         self.n, self.low, self.high = self.n + other.n, min(self.low, other.low), max(self.high, other.high)
 
 # %% ../nbs/03_normalize.ipynb #509e5891
+_COARSE = 30  # squares about 0 serve while the mean square is below so many variances; beyond, they are taken about the mean
+
+
 def _moments(x: _Array) -> _Moments:
     "Take the moments of finite numbers of any size."
-    low, high = float(x.min()), float(x.max())
-    unit = 2.0 ** np.floor(np.log2(max(abs(low), abs(high), 1e-300)))  # a power of two: scaling by it is exact
-    scaled = x / unit
-    mean = float(scaled.mean())
-    d = scaled - mean
-    spread = float(np.abs(d).max()) or 1.0
-    return _Moments(len(x), mean * unit, float(np.sqrt(np.mean((d / spread) ** 2))) * spread * unit, low, high)
+    low, high, unit = float(x.min()), float(x.max()), 1.0
+    size = max(abs(low), abs(high))
+    if not 1e-100 < size < 1e100:
+        unit = 2.0 ** float(np.floor(np.log2(max(size, 1e-300))))  # a power of two: scaling by it is exact
+        x = x / unit
+    mean, gap, square = float(x.mean()), 0.0, float(x @ x) / len(x)
+    var = square - mean**2
+    if square > _COARSE * var:
+        d = x - mean
+        gap = float(d.mean())
+        mean, gap, var = mean + gap, gap - (mean + gap - mean), float(d @ d) / len(x) - gap**2
+    return _Moments(len(x), mean * unit, float(np.sqrt(max(var, 0.0))) * unit, low, high, gap * unit)
 
 # %% ../nbs/03_normalize.ipynb #c6f30aa7
 class _Size(NamedTuple):
@@ -84,7 +98,15 @@ def _open_kll(raw: bytes | None) -> Any:
     return kll_doubles_sketch.deserialize(raw) if raw else None
 
 
-_COLUMN, _SERIES = _Size(65_536, 31, 4_096), _Size(1_024, 4, 256)
+_CHUNK, _MANY = 65_536, 2**20
+_COLUMN, _SERIES, _KIND = _Size(_CHUNK, 31, 4_096), _Size(1_024, 4, 256), _Size(_CHUNK, 511, 1_024)
+
+
+@cache
+def _sample(stride: int) -> _Array:
+    "Places of a sample of one row per stride, without a period that the rows might share."
+    n = _CHUNK // stride
+    return np.arange(n) * stride + np.random.default_rng(0).integers(0, stride, n)
 
 
 class _Sketch:
@@ -119,7 +141,10 @@ class _Sketch:
         if self.kll is None:
             from datasketches import kll_doubles_sketch
             self.kll = kll_doubles_sketch(self.size.kll)
-        self.kll.update(np.sort(self.buffer[:self.fill])[self.size.stride // 2::self.size.stride])
+        values, keep = self.buffer[:self.fill], self.fill // self.size.stride
+        if self.fill == _CHUNK and self.kll.n * self.size.stride >= _MANY:
+            values = values[_sample(8)]
+        self.kll.update(np.sort(values)[((np.arange(keep) + 0.5) * len(values) / keep).astype(int)])
         self.fill = 0
 
     def merge(self, other: '_Sketch') -> None:
@@ -140,7 +165,7 @@ def _weighted(sketch: _Sketch) -> tuple[_Array, _Array]:
         items = np.array(sketch.kll.get_quantiles((np.arange(points) + 0.5) / points))
         values = np.concatenate([values, items])
         weights = np.concatenate([weights, np.full(points, sketch.kll.n * sketch.size.stride / points)])
-    order = np.argsort(values, kind='stable')
+    order = np.argsort(values)
     return values[order], weights[order]
 
 
@@ -163,24 +188,32 @@ class _Stats:
         self.distinct: set[float] | None = set()
         self.sketch = _Sketch(size)
 
-    def update(self, x: _Array) -> None:
-        "Add values."
-        good = np.isfinite(x)
-        if not good.all():
+    def update(self, x: _Array, rough: bool = False, known: _Moments | None = None) -> None:
+        "Add values (all finite, where their moments are known); where `rough` will do, a full sketch sees a sample."
+        good = True if known else np.isfinite(x)
+        if not np.all(good):
             self.infinite += int(np.isinf(x).sum())
             self.missing += int(np.isnan(x).sum())
             x = x[good]
         if len(x):
-            self.moments.merge(_moments(x))
-            self.note(x)
+            self.moments.merge(known or _moments(x))
+            self.note(x, rough)
 
-    def note(self, x: _Array) -> None:
+    def note(self, x: _Array, rough: bool) -> None:
         "Add finite values to the distribution alone."
         if self.distinct is not None:
             head = np.unique(x[:4 * _DISTINCT])
             seen = self.distinct.union((head if len(head) > _DISTINCT else np.unique(x)).tolist())
             self.distinct = seen if len(seen) <= _DISTINCT else None
-        self.sketch.update(x)
+        if rough and self.full and len(x) == _CHUNK:
+            self.sketch.kll.update(x[_sample(self.sketch.size.stride)])
+        else:
+            self.sketch.update(x)
+
+    @property
+    def full(self) -> bool:
+        "Whether the values are many, and no code of a few."
+        return self.distinct is None and self.sketch.kll is not None
 
     def merge(self, other: '_Stats') -> None:
         "Add another's values."
@@ -191,51 +224,53 @@ class _Stats:
         self.sketch.merge(other.sketch)
 
 # %% ../nbs/03_normalize.ipynb #1b8bfe83
-_ROWS, _CHUNK, _WIDE = 1_024, 65_536, 64
+_WIDE = 64
 
 
-def _sums(chunk: _Array, shift: _Array) -> tuple[_Array, _Array, _Array, _Array]:
-    "Sum `x - shift` and its square over the rows of a chunk; take the extremes too."
-    width, wide, ones = chunk.shape[1], np.tile(shift, _WIDE), np.ones(_ROWS // _WIDE)
-    total, square, low, high = np.zeros_like(wide), np.zeros_like(wide), np.full_like(wide, np.inf), np.full_like(wide, -np.inf)
-    d = np.empty((len(ones), len(wide)))
-    for i in range(0, len(chunk), _ROWS):
-        block = chunk[i:i + _ROWS].reshape(len(ones), -1)
-        np.subtract(block, wide, out=d)
+@np.errstate(over='ignore', invalid='ignore')
+def _sums(block: _Array) -> list[_Moments | None]:
+    "Take the moments of all columns `(row, column)` together; `None` where that is not exact enough."
+    (n, width), block = block.shape, block.astype(np.float64, copy=False)
+    rows = _WIDE * 2 ** int(np.log2(np.clip(1_280 / width, 1, 1_024)))
+    if n % rows:
+        return [None] * width
+    shift = block[:rows].mean(0)
+    far = bool((shift**2 > 0.5 * _COARSE * block[:rows].var(0)).any())
+    shift = shift if far else np.zeros(width)
+    wide, ones = np.tile(shift, _WIDE), np.ones(rows // _WIDE)
+    total, square, low, high = (np.full_like(wide, v) for v in (0, 0, np.inf, -np.inf))
+    for i in range(0, n, rows):
+        piece = block[i:i + rows].reshape(len(ones), -1)
+        d = piece - wide if far else piece
         total += ones @ d
         square += np.einsum('ij,ij->j', d, d)
-        np.minimum(low, d.min(0), out=low)
-        np.maximum(high, d.max(0), out=high)
-    low, high = low.reshape(_WIDE, width).min(0) + shift, high.reshape(_WIDE, width).max(0) + shift
-    return total.reshape(_WIDE, width).sum(0), square.reshape(_WIDE, width).sum(0), low, high
+        np.minimum(low, piece.min(0), out=low)
+        np.maximum(high, piece.max(0), out=high)
+    total, square = total.reshape(_WIDE, width).sum(0) / n, square.reshape(_WIDE, width).sum(0) / n
+    low, high, var = low.reshape(_WIDE, width).min(0), high.reshape(_WIDE, width).max(0), square - total**2
+    fine = np.isfinite(square) & (var > 1e-200) & (square < _COARSE * var)
+    mean = shift + total
+    each = np.stack([mean, np.sqrt(np.maximum(var, 0)), low, high, total - (mean - shift)], axis=1).tolist()
+    return [_Moments(n, *m) if ok else None for m, ok in zip(each, fine, strict=True)]
 
 
-def _add_chunk(columns: Sequence[_Stats], chunk: _Array, rough: bool) -> None:
-    "Add a chunk of rows `(row, column)`; where `rough` will do, a full sketch sees one row of 31."
-    fast = len(chunk) % _ROWS == 0 and len(chunk) > 0
-    if fast:
-        shift = chunk[:_ROWS].mean(0)
-        total, square, low, high = _sums(chunk, shift)
-        gap = total / len(chunk)
-        square = square / len(chunk) - gap**2
-        fine = np.isfinite(square) & (square > 1e-250) & (gap**2 < 1e6 * square)
-    rough = rough and all(c.sketch.kll is not None for c in columns)
-    for j, (c, x) in enumerate(zip(columns, chunk[::_COLUMN.stride].T if rough else _turn(chunk), strict=True)):
-        if not (fast and fine[j]) or (rough and c.distinct is not None):
-            c.update(chunk[:, j])
-            continue
-        c.moments.merge(_Moments(len(chunk), float(shift[j] + gap[j]), float(np.sqrt(square[j])), float(low[j]), float(high[j])))
-        if rough:
-            c.sketch.kll.update(np.ascontiguousarray(x))
+def _add_block(columns: Sequence[_Stats], block: _Array, known: Sequence[_Moments | None], rough: bool) -> None:
+    "Add rows `(row, column)` and their moments; where `rough` will do, full sketches see a sample."
+    rough = rough and len(block) == _CHUNK and all(c.full for c in columns)
+    some = block[_sample(columns[0].sketch.size.stride)] if rough else block
+    for j, (c, x, m) in enumerate(zip(columns, _turn(some), known, strict=True)):
+        if rough and m:
+            c.moments.merge(m)
+            c.sketch.kll.update(x)
         else:
-            c.note(x)
+            c.update(block[:, j].astype(np.float64) if rough else x, rough, m)
 
 
-def _turn(chunk: _Array) -> _Array:
+def _turn(block: _Array) -> _Array:
     "Transpose in pieces that fit the cache."
-    out = np.empty(chunk.shape[::-1])
-    for i in range(0, len(chunk), 2 * _ROWS):
-        out[:, i:i + 2 * _ROWS] = chunk[i:i + 2 * _ROWS].T
+    out = np.empty(block.shape[::-1])
+    for i in range(0, len(block), 2_048):
+        out[:, i:i + 2_048] = block[i:i + 2_048].T
     return out
 
 # %% ../nbs/03_normalize.ipynb #af48f797
@@ -271,7 +306,7 @@ def _forward(s: Scaling, x: _Array, center: Any, scale: Any) -> _Array:
     "Scale values with the bend and limit of `s`; center and scale may differ by row."
     with np.errstate(over='ignore', invalid='ignore'):
         z = np.asarray((x - center) / scale)
-        lost = ~np.isfinite(z)
+        lost = ~(np.abs(z) <= _HUGE)
         if lost.any():
             z = np.where(lost & np.isfinite(x), np.copysign(_HUGE, x - center), np.where(lost, np.nan, z))
         t = _BENDS[s.method][0](z, s.bend)
@@ -441,6 +476,8 @@ def _choose(z: _Array, kind: str, n: int) -> tuple[str, str]:
 # %% ../nbs/03_normalize.ipynb #4fcec88e
 def _fit_bend(method: str, kind: str, z: _Array, n: int) -> tuple[float, ...]:
     "Fit the bend of `method` to standardized quantiles."
+    if kind == 'constant':
+        return {'asinh': (1.0,), 'yeo-johnson': (1.0, 0.0, 1.0), 'quantile': (-1.0, 1.0, -1.0, 1.0)}.get(method, ())
     if method == 'asinh':
         return (min(1.0, 4.5 / float(np.arcsinh(_reach(z, kind, n)))) if kind == 'zero-inflated' else 1.0,)
     if method == 'yeo-johnson':
@@ -520,42 +557,49 @@ class _Table(NamedTuple):
     keys: pd.Index | None
     rebuild: Callable[[Any], Any]
     named: bool
-    others: frozenset[Any] = frozenset()  # columns that hold no numbers
+    features: list[Any] = []  # the names of all columns
+    others: frozenset[Any] = frozenset()  # those that hold no numbers and tell no series apart
     matrix: _Array | None = None  # the same values `(row, column)`, where they lie so
 
 
 def _numeric(column: Any) -> _Array | None:
-    "Give a pandas column as float32 or float64, or `None` when it holds no numbers."
-    if isinstance(column.dtype, pd.CategoricalDtype) or not (pd.api.types.is_numeric_dtype(column) or column.dtype == object):
+    "Give a pandas column as float32 or float64, or `None` when it holds no real numbers."
+    is_a = pd.api.types
+    if not (is_a.is_any_real_numeric_dtype(column) or is_a.is_bool_dtype(column) or column.dtype == object):
         return None
     if column.dtype == object:
         numbers = pd.to_numeric(column, errors='coerce')
         return None if numbers.isna().sum() > column.isna().sum() else numbers.to_numpy(np.float64, na_value=np.nan)
-    return cast(_Array, column.to_numpy(np.float32 if str(column.dtype).lower() in ('float32', 'float16') else np.float64, na_value=np.nan))
+    short = getattr(column.dtype, 'numpy_dtype', column.dtype) in (np.float16, np.float32)
+    return cast(_Array, column.to_numpy(np.float32 if short else np.float64, na_value=np.nan))
 
 # %% ../nbs/03_normalize.ipynb #82cb3909
 def _take(X: Any, by: Sequence[Any]) -> _Table:
     "Take a frame, array or tensor apart; the feature axis is the last."
-    polars = type(X).__module__.startswith('polars')
-    if not polars and not isinstance(X, pd.DataFrame):
+    library = type(X).__module__.split('.')[0]
+    if not isinstance(X, pd.DataFrame) and not (library in _FRAMES and hasattr(X, 'columns')):
         if by:
             raise InputError(f'by={list(by)} needs a DataFrame with these columns, got {type(X).__name__}: pass a DataFrame')
         return _take_array(X)
-    lost = [b for b in by if b not in X.columns]
+    numeric, rebuild = _FRAMES.get(library, _FRAMES['pandas'])
+    if not hasattr(X, '__len__'):
+        raise InputError(f'X must hold its rows, got {type(X).__name__}: pass X.collect()')
+    names = list(X.schema.names if library == 'pyarrow' else X.columns)
+    lost = [b for b in by if b not in names]
     if lost:
-        raise InputError(f'the frame must have the column {lost[0]!r} of by=, got {list(X.columns)}{nearest(lost[0], X.columns)}')
-    if len(set(X.columns)) < len(X.columns):
-        raise InputError(f'column names must differ, got {list(X.columns)}: rename one')
+        raise InputError(f'the frame must have the column {lost[0]!r} of by=, got {names}{nearest(lost[0], names)}')
+    if len(set(names)) < len(names):
+        raise InputError(f'column names must differ, got {names}: rename one')
     if len(X) == 0:
         raise InputError(f'Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required: pass rows')
-    got = {c: _polars_numeric(X[c]) if polars else _numeric(X[c]) for c in X.columns if c not in by}
+    index = (X.schema.pandas_metadata or {}).get('index_columns', []) if library == 'pyarrow' else []
+    got = {c: None if c in index else numeric(X[c]) for c in names if c not in by}
     columns = {c: v for c, v in got.items() if v is not None}
-    keys = _keys([X[b].to_list() for b in by]) if by else None
+    keys = _keys([X[b].to_pylist() if library == 'pyarrow' else X[b].to_list() for b in by]) if by else None
 
     def frame(out: list[_Array]) -> Any:
-        new = dict(zip(columns, out, strict=True))
-        return X.with_columns(**new) if polars else pd.DataFrame({c: new.get(c, X[c]) for c in X.columns}, index=X.index, columns=X.columns)
-    return _Table(list(columns), list(columns.values()), keys, frame, True, frozenset(got) - columns.keys())
+        return rebuild(X, dict(zip(columns, out, strict=True)))
+    return _Table(list(columns), list(columns.values()), keys, frame, True, names, frozenset(got) - columns.keys())
 
 
 def _polars_numeric(column: Any) -> _Array | None:
@@ -564,6 +608,31 @@ def _polars_numeric(column: Any) -> _Array | None:
     if not (column.dtype.is_numeric() or kind == 'Boolean'):
         return None
     return cast(_Array, column.to_numpy().astype(np.float32 if kind == 'Float32' else np.float64))
+
+
+def _arrow_numeric(column: Any) -> _Array | None:
+    "Give an Arrow column as float32 or float64, or `None` when it holds no numbers."
+    from pyarrow import types as t
+    if not any(is_it(column.type) for is_it in (t.is_integer, t.is_floating, t.is_boolean, t.is_decimal)):
+        return None
+    kind = 'float32' if t.is_float16(column.type) or t.is_float32(column.type) else 'float64'
+    return cast(_Array, column.cast(kind, safe=False).to_numpy(zero_copy_only=False))
+
+
+def _arrow_rebuild(X: Any, new: Mapping[str, _Array]) -> Any:
+    "Put columns in the place of those of an Arrow table or batch; missing cells become nulls."
+    from pyarrow import array
+    return type(X).from_arrays([array(new[c], from_pandas=True) if c in new else X[c] for c in X.schema.names], X.schema.names)
+
+
+def _pandas_rebuild(X: Any, new: Mapping[Any, _Array]) -> Any:
+    "Put columns in the place of those of a pandas frame."
+    return pd.DataFrame({c: new.get(c, X[c]) for c in X.columns}, index=X.index, columns=X.columns)
+
+
+_FRAMES: dict[str, tuple[Callable[[Any], _Array | None], Callable[[Any, Mapping[Any, _Array]], Any]]] = {
+    'pandas': (_numeric, _pandas_rebuild), 'pyarrow': (_arrow_numeric, _arrow_rebuild),
+    'polars': (_polars_numeric, lambda X, new: X.with_columns(**new))}
 
 # %% ../nbs/03_normalize.ipynb #57367471
 def _keys(columns: Sequence[Sequence[Any]]) -> pd.Index:
@@ -576,14 +645,15 @@ def _keys(columns: Sequence[Sequence[Any]]) -> pd.Index:
 def _take_array(X: Any) -> _Table:
     "Take an array or tensor `(..., feature)` apart."
     tensor = isinstance(X, Tensor)
-    a = X.detach().cpu().numpy() if tensor else X
+    a = (X.detach().float() if X.dtype in (torch.half, torch.bfloat16) else X.detach()).cpu().numpy() if tensor else X
     a = check_array(a, dtype=[np.float64, np.float32], ensure_all_finite=False, allow_nd=True, input_name='X')
     flat = a.reshape(-1, a.shape[-1])
 
     def array(out: _Array) -> Any:
         r = out.reshape(a.shape)
         return torch.from_numpy(r).to(X.device) if tensor else r
-    return _Table(list(range(flat.shape[1])), list(flat.T), None, array, False, matrix=flat)
+    names = list(range(flat.shape[1]))
+    return _Table(names, list(flat.T), None, array, False, names, matrix=flat)
 
 # %% ../nbs/03_normalize.ipynb #ceac098b
 class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -673,6 +743,9 @@ class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         check_is_fitted(self)
         return NormalizerModule(self, columns)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, 'scalings_')
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -687,29 +760,39 @@ def _by(n: Normalizer) -> list[Any]:
 
 def _check_settings(n: Normalizer) -> None:
     "Refuse an unknown method or a clip that is not above 0."
-    for m in [n.method] if isinstance(n.method, str) else n.method.values():
+    for m in n.method.values() if isinstance(n.method, Mapping) else [n.method]:
         if m not in METHODS:
             raise InputError(f'method must be one of {METHODS}, got {m!r}{nearest(m, METHODS)}')
-    if n.clip is not None and not n.clip > 0:
-        raise InputError(f'clip must be above 0 or None, got {n.clip}: pass the bound in spreads')
+    if n.clip is not None and not (isinstance(n.clip, Real) and 0 < n.clip < np.inf):
+        raise InputError(f'clip must be above 0 and finite, or None, got {n.clip!r}: pass the bound in spreads')
 
 # %% ../nbs/03_normalize.ipynb #4fa968f1
 def _add_rows(n: Normalizer, table: _Table) -> None:
     "Add a table's rows to the statistics."
+    rough = n.method in ('standard', 'none')
     if not hasattr(n, 'names_'):
-        n.names_, n.stats_, n.groups_ = table.names, [_Stats() for _ in table.names], {}
-        n.dtypes_, n.n_features_in_, n.named_ = [str(c.dtype) for c in table.columns], len(table.names), table.named
-        if table.named and all(isinstance(c, str) for c in table.names):
-            n.feature_names_in_ = np.array(table.names, dtype=object)
+        size = _KIND if rough and n.clip is None else _COLUMN
+        n.names_, n.stats_, n.groups_ = table.names, [_Stats(size) for _ in table.names], {}
+        n.dtypes_, n.named_ = [str(c.dtype) for c in table.columns], table.named
+        _set_features(n, table.features)
         if not table.names:
             raise InputError('0 feature(s) (no numeric column) while a minimum of 1 is required: pass numeric columns')
+        for c in n.method if isinstance(n.method, Mapping) else []:
+            if c not in n.names_:
+                raise InputError(f'method= must name numeric columns, got {c!r}{nearest(c, n.names_)}')
     place = _match(n, table, every=True)
     columns = [table.columns[j] for j in np.argsort(place)]
     n.dtypes_ = [np.result_type(d, c.dtype).name for d, c in zip(n.dtypes_, columns, strict=True)]
-    rough = n.method in ('standard', 'none')
-    for i in range(0, len(columns[0]), _CHUNK):
-        chunk = np.stack([c[i:i + _CHUNK] for c in columns], axis=1) if table.matrix is None else table.matrix[i:i + _CHUNK]
-        _add_chunk(n.stats_, chunk.astype(np.float64, copy=False), rough)
+    starts = range(0, len(columns[0]), _CHUNK)
+    if table.matrix is not None and table.matrix.flags.c_contiguous:
+        blocks = [table.matrix[i:i + _CHUNK] for i in starts]
+        with ThreadPoolExecutor() as pool:
+            for block, known in zip(blocks, pool.map(_sums, blocks), strict=True):
+                _add_block(n.stats_, block, known, rough)
+    else:
+        for i in starts:
+            for s, c in zip(n.stats_, columns, strict=True):
+                s.update(np.ascontiguousarray(c[i:i + _CHUNK], np.float64), rough)
     if table.keys is not None:
         codes, keys = pd.factorize(table.keys)
         parts = np.split(np.argsort(codes, kind='stable'), np.cumsum(np.bincount(codes + 1, minlength=len(keys) + 1))[:-1])[1:]
@@ -718,6 +801,13 @@ def _add_rows(n: Normalizer, table: _Table) -> None:
                 continue  # of no series: pooled statistics only
             for s, c in zip(n.groups_.setdefault(_plain(key), [_Stats(_SERIES) for _ in columns]), columns, strict=True):
                 s.update(c[rows].astype(np.float64))
+
+
+def _set_features(n: Normalizer, features: list[Any]) -> None:
+    "Keep the names of all columns, those that pass through too, as scikit-learn does."
+    n.features_, n.n_features_in_ = features, len(features)
+    if n.named_ and all(isinstance(c, str) for c in features):
+        n.feature_names_in_ = np.array(features, dtype=object)
 
 
 def _plain(key: Any) -> Any:
@@ -731,10 +821,10 @@ def _plain(key: Any) -> Any:
 def _match(n: Normalizer, table: _Table, every: bool = False) -> list[int]:
     "Find the fitted place of every column of a table."
     if not (table.named and n.named_):
-        if len(table.names) != n.n_features_in_:
-            raise InputError(f'X has {len(table.names)} features, but Normalizer is expecting {n.n_features_in_} features as input: '
+        if len(table.names) != len(n.names_):
+            raise InputError(f'X has {len(table.names)} features, but Normalizer is expecting {len(n.names_)} features as input: '
                              f'pass all, or fit on a DataFrame')
-        return list(range(n.n_features_in_))
+        return list(range(len(n.names_)))
     places = {c: j for j, c in enumerate(n.names_)}
     for c in table.names:
         if c not in places:
@@ -749,7 +839,7 @@ def _match(n: Normalizer, table: _Table, every: bool = False) -> list[int]:
 # %% ../nbs/03_normalize.ipynb #278578c6
 def _settle(n: Normalizer) -> Normalizer:
     "Turn statistics into scalings."
-    methods = [n.method if isinstance(n.method, str) else n.method.get(c, 'auto') for c in n.names_]
+    methods = [n.method.get(c, 'auto') if isinstance(n.method, Mapping) else n.method for c in n.names_]
     n.series_ = sorted(n.groups_, key=str)
     n.centers_, n.scales_ = np.empty((2, len(n.series_) + 1, len(n.names_)))  # row 0 is for unseen series
     n.scalings_ = {}
@@ -849,7 +939,7 @@ def clipped(
     return pd.Series(share, index=names, name='clipped')
 
 # %% ../nbs/03_normalize.ipynb #6dcdad86
-_FORMAT, _VERSION = 'tft_nb.Normalizer', 1
+_FORMAT, _VERSION = 'tft_nb.Normalizer', 2
 
 
 def _save_stats(s: _Stats) -> dict[str, Any]:
@@ -859,39 +949,65 @@ def _save_stats(s: _Stats) -> dict[str, Any]:
     if k.fill > 8_192:
         k.spill()
     values, kll = np.sort(k.buffer[:k.fill]).tobytes(), b'' if k.kll is None else k.kll.serialize()
-    return {'missing': s.missing, 'infinite': s.infinite, 'n': m.n, 'mean': m.mean, 'sd': m.sd,
+    return {'missing': s.missing, 'infinite': s.infinite, 'n': m.n, 'mean': m.mean, 'rest': m.rest, 'sd': m.sd,
             'low': m.low if m.n else None, 'high': m.high if m.n else None,
             'distinct': None if s.distinct is None else sorted(s.distinct), 'size': list(k.size),
             'values': base64.b64encode(zlib.compress(values)).decode(), 'kll': base64.b64encode(zlib.compress(kll)).decode()}
 
 
 def _load_stats(d: Mapping[str, Any]) -> _Stats:
-    "Undo `_save_stats`."
-    s = _Stats(_Size(*d['size']))
-    s.missing, s.infinite = d['missing'], d['infinite']
-    if d['n']:
-        s.moments = _Moments(d['n'], d['mean'], d['sd'], d['low'], d['high'])
-    s.distinct = None if d['distinct'] is None else set(d['distinct'])
-    s.sketch.kll = _open_kll(zlib.decompress(base64.b64decode(d['kll'])))
-    s.sketch.update(np.frombuffer(zlib.decompress(base64.b64decode(d['values']))))
+    "Undo `_save_stats`; refuse what it can't have written."
+    s, size, distinct, few = _Stats(_Size(*d['size'])), _Size(*d['size']), d['distinct'], d['distinct'] or []
+    _need(size in (_COLUMN, _SERIES, _KIND), f'a known sketch, got {size}')
+    s.missing, s.infinite, n = counts = d['missing'], d['infinite'], d['n']
+    _need(all(type(c) is int and c >= 0 for c in counts), f'whole counts, got {counts}')
+    if n:
+        s.moments = m = _Moments(n, d['mean'], d['sd'], d['low'], d['high'], d['rest'])
+        _need(all(map(_number, vars(m).values())) and m.sd >= 0 and m.low <= m.high, f'sound moments, got {m}')
+    s.distinct = None if distinct is None else set(distinct)
+    _need(all(map(_number, few)) and len(few) <= _DISTINCT, f'up to {_DISTINCT} distinct numbers, got {few}')
+    values = np.frombuffer(_unpack(d['values']))
+    _need(bool(np.isfinite(values).all()), 'finite values')
+    s.sketch.kll = _open_kll(_unpack(d['kll']))
+    s.sketch.update(values)
     return s
+
+
+def _need(ok: bool, what: str) -> None:
+    "Refuse a state that lacks something."
+    if not ok:
+        raise InputError(f'the state must have {what}: load another copy, or fit again')
+
+
+def _number(v: Any) -> bool:
+    "Whether a value is a finite number."
+    return type(v) in (int, float) and bool(np.isfinite(v))
+
+
+def _unpack(text: str) -> bytes:
+    "Decompress bytes, up to what a full sketch takes."
+    return zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 2**24)
 
 # %% ../nbs/03_normalize.ipynb #50e718c8
 def _save(n: Normalizer) -> dict[str, Any]:
     "Turn a normalizer into JSON types, with a checksum."
     check_is_fitted(n)
-    method = n.method if isinstance(n.method, str) else [[c, m] for c, m in n.method.items()]
+    method = [[c, m] for c, m in n.method.items()] if isinstance(n.method, Mapping) else n.method
     body = {'format': _FORMAT, 'version': _VERSION, 'method': method, 'by': n.by if n.by is None or isinstance(n.by, str) else _by(n),
-            'clip': n.clip, 'named': n.named_, 'names': n.names_, 'dtypes': n.dtypes_, 'scalings': [asdict(f) for f in n.scalings_.values()],
+            'clip': n.clip, 'named': n.named_, 'features': n.features_, 'names': n.names_, 'dtypes': n.dtypes_,
+            'scalings': [asdict(f) for f in n.scalings_.values()],
             'series': n.series_, 'centers': n.centers_.tolist(), 'scales': n.scales_.tolist(),
             'stats': [_save_stats(s) for s in n.stats_], 'groups': [[_save_stats(s) for s in n.groups_[k]] for k in n.series_]}
-    body = json.loads(json.dumps(body))
+    try:
+        body = json.loads(json.dumps(body, allow_nan=False))
+    except TypeError as e:
+        raise InputError(f'names of columns must be text or numbers to be saved ({e}): rename them') from None
     return {**body, 'checksum': _checksum(body)}
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
     "Hash everything but the checksum."
-    text = json.dumps({k: v for k, v in body.items() if k != 'checksum'}, sort_keys=True)
+    text = json.dumps({k: v for k, v in body.items() if k != 'checksum'}, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 # %% ../nbs/03_normalize.ipynb #19237aab
@@ -902,35 +1018,71 @@ def _load(state: Any) -> Normalizer:
         raise InputError(f'a state must have format {_FORMAT!r}, got {got!r}: pass what state_dict gave')
     if state.get('version') != _VERSION:
         raise InputError(f"a state must have version {_VERSION}, got {state.get('version')!r}: save it again with this version")
-    if state.get('checksum') != _checksum(state):
-        raise InputError('the state must match its checksum, got a damaged or edited one: load another copy, or fit again')
+    try:
+        _need(state.get('checksum') == _checksum(state), 'its checksum, got a damaged or edited one')
+        return _restore(state)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, zlib.error) as e:
+        if isinstance(e, InputError):
+            raise
+        raise InputError(f'the state must be whole, got {type(e).__name__} ({e}): load another copy, or fit again') from None
+
+
+def _restore(state: Mapping[str, Any]) -> Normalizer:
+    "Undo `_save`; refuse what it can't have written."
+    def names(key: str) -> list[Any]:
+        got = [tuple(k) if isinstance(k, list) else k for k in state[key]]
+        _need(isinstance(state[key], list) and len(set(got)) == len(got), f'a list of different {key}, got {state[key]}')
+        return got
     n = Normalizer(state['method'] if isinstance(state['method'], str) else dict(state['method']), state['by'], state['clip'])
-    n.names_, n.dtypes_, n.named_, n.n_features_in_ = state['names'], state['dtypes'], state['named'], len(state['names'])
-    if n.named_ and all(isinstance(c, str) for c in n.names_):
-        n.feature_names_in_ = np.array(n.names_, dtype=object)
+    _check_settings(n)
+    n.names_, n.series_, n.dtypes_, n.named_ = names('names'), names('series'), state['dtypes'], state['named']
+    _set_features(n, names('features'))
+    _need(set(n.dtypes_) <= {'float32', 'float64'} and len(n.dtypes_) == len(n.names_) > 0, f'a precision for each column, got {n.dtypes_}')
     n.scalings_ = {c: Scaling(**{**f, 'bend': tuple(f['bend'])}) for c, f in zip(n.names_, state['scalings'], strict=True)}
-    n.series_ = [tuple(k) if isinstance(k, list) else k for k in state['series']]
+    for c, f in n.scalings_.items():
+        _need(_sound(f), f'a sound scaling of column {c!r}, got {f}')
     n.centers_, n.scales_ = np.array(state['centers'], float), np.array(state['scales'], float)
-    n.stats_ = [_load_stats(s) for s in state['stats']]
-    n.groups_ = {k: [_load_stats(s) for s in g] for k, g in zip(n.series_, state['groups'], strict=True)}
+    shape = (len(n.series_) + 1, len(n.names_))
+    _need(n.centers_.shape == n.scales_.shape == shape, f'centers and scales {shape}, got {n.centers_.shape} and {n.scales_.shape}')
+    _need(bool(np.isfinite(n.centers_).all() and np.isfinite(n.scales_).all() and (n.scales_ > 0).all()), 'finite centers, and scales above 0')
+    stats = [[_load_stats(s) for s in g] for g in (state['stats'], *state['groups'])]
+    _need([len(g) for g in stats] == [shape[1]] * shape[0], f'statistics of {shape[1]} columns for all rows and each series')
+    n.stats_, n.groups_ = stats[0], dict(zip(n.series_, stats[1:], strict=True))
     return n
+
+
+def _sound(f: Scaling) -> bool:
+    "Whether a scaling is complete, finite and increasing."
+    size = {'asinh': 1, 'yeo-johnson': 3, 'quantile': max(len(f.bend) // 2 * 2, 4)}.get(f.method, 0)
+    numbers = (f.center, f.scale, *f.bend, *(v for v in (f.limit, f.knee) if v is not None))
+    if f.method not in _BENDS or len(f.bend) != size or not all(map(_number, numbers)) or f.scale <= 0:
+        return False
+    x = np.array([*f.bend[:size // 2], -9.0, 0.0, 9.0]) if f.method == 'quantile' else np.array([-9.0, 0.0, 9.0])
+    with np.errstate(all='ignore'):
+        t = _BENDS[f.method][0](np.sort(x), f.bend)
+    return bool((np.diff(t) >= 0).all() and t[-1] > t[0]) and (f.limit is None or f.limit > 0) and (f.knee is None or 0 < f.knee <= (f.limit or 0))
 
 # %% ../nbs/03_normalize.ipynb #558bffc4
 def _batches(path: str | Path, columns: Sequence[str] | None, progress: bool, what: str) -> Iterator[Any]:
-    "Read a Parquet file in batches of 65,536 rows."
+    "Read a Parquet file in batches of up to 65,536 rows."
     import pyarrow.parquet as pq
     from tqdm.auto import tqdm
     try:
-        file = pq.ParquetFile(path)
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20) as file:
+            names, rows = file.schema_arrow.names, file.metadata.num_rows
+            lost = [c for c in columns or [] if c not in names]
+            if lost:
+                raise InputError(f'{path} must have the column {lost[0]!r}{nearest(lost[0], names)}')
+            if not rows:
+                raise InputError(f'{path} must have rows, got none: pass another path')
+            with tqdm(total=rows, unit=' rows', unit_scale=True, desc=what, disable=not progress) as bar:
+                for batch in file.iter_batches(_CHUNK, columns=None if columns is None else list(columns)):
+                    yield batch
+                    bar.update(batch.num_rows)
     except (OSError, ValueError) as e:
+        if isinstance(e, InputError):
+            raise
         raise InputError(f'{path} must be a readable Parquet file ({str(e).splitlines()[0]}): pass another path') from None
-    lost = [c for c in columns or [] if c not in file.schema_arrow.names]
-    if lost:
-        raise InputError(f'{path} must have the column {lost[0]!r}{nearest(lost[0], file.schema_arrow.names)}')
-    with tqdm(total=file.metadata.num_rows, unit=' rows', unit_scale=True, desc=what, disable=not progress) as bar:
-        for batch in file.iter_batches(65_536, columns=None if columns is None else list(columns)):
-            yield batch
-            bar.update(batch.num_rows)
 
 
 def fit_parquet(
@@ -939,35 +1091,36 @@ def fit_parquet(
     columns: Sequence[str] | None = None,  # columns to read; `None` for all (with `by=`, name its columns too)
     progress: bool = True,  # show a progress bar
 ) -> Normalizer:  # the same, fitted
-    "Fit on a Parquet file, batch by batch."
-    for name in [k for k in vars(normalizer) if k.endswith('_')]:
-        delattr(normalizer, name)
+    "Fit on a Parquet file, batch by batch; an error leaves the normalizer as it was."
+    new = clone(normalizer)
+    _check_settings(new)
     for batch in _batches(path, columns, progress, 'fit'):
-        _add_rows(normalizer, _take(batch.to_pandas(), _by(normalizer)))
-    return _settle(normalizer)
+        _add_rows(new, _take(batch, _by(new)))
+    normalizer.__dict__ = _settle(new).__dict__
+    return normalizer
 
 # %% ../nbs/03_normalize.ipynb #770875fe
 def transform_parquet(
     normalizer: Normalizer,  # fitted
     path: str | Path,  # a Parquet file of any size
-    to: str | Path,  # the Parquet file to write; it appears only when complete
+    to: str | Path,  # the Parquet file to write; it appears, or replaces an older one, only when complete
     columns: Sequence[str] | None = None,  # columns to read; `None` for all
     progress: bool = True,  # show a progress bar
 ) -> int:  # rows written
     "Scale a Parquet file into another, batch by batch."
-    import pyarrow as pa
     import pyarrow.parquet as pq
-    writer, rows, part = None, 0, Path(f'{to}.part')
+    rows, part = 0, Path(f'{to}.part')
     try:
-        for batch in _batches(path, columns, progress, 'transform'):
-            table = pa.Table.from_pandas(normalizer.transform(batch.to_pandas()), preserve_index=False)
-            writer = writer or pq.ParquetWriter(part, table.schema, compression='zstd')
-            writer.write_table(table.cast(writer.schema))
-            rows += batch.num_rows
+        with ExitStack() as stack:
+            writer = None
+            for batch in _batches(path, columns, progress, 'transform'):
+                scaled = normalizer.transform(batch)
+                writer = writer or stack.enter_context(pq.ParquetWriter(part, scaled.schema, compression='zstd'))
+                writer.write_batch(scaled)
+                rows += batch.num_rows
+        os.replace(part, to)
     finally:
-        if writer:
-            writer.close()
-    os.replace(part, to)
+        part.unlink(missing_ok=True)
     return rows
 
 # %% ../nbs/03_normalize.ipynb #7b36a7e2
@@ -989,10 +1142,20 @@ class NormalizerModule(nn.Module):
             if c not in normalizer.scalings_:
                 raise InputError(f'columns must be fitted ones, got {c!r}{nearest(c, normalizer.names_)}')
         at = [normalizer.names_.index(c) for c in self.columns]
-        center = torch.tensor(normalizer.centers_[:, at])
-        tables = {'center': center, 'center_low': center - center.float().double(), 'scale': torch.tensor(normalizer.scales_[:, at])}
+        center, scale = torch.tensor(normalizer.centers_[:, at]), torch.tensor(normalizer.scales_[:, at])
+        tables = {'center': center, 'center_low': center - center.float().double(), 'scale': scale}
+        for c, fits in zip(self.columns, ((center.abs() < 1e37) & (scale > 1e-37) & (scale < 1e37)).all(0).tolist(), strict=True):
+            if not fits:
+                f = normalizer.scalings_[c]
+                raise InputError(f'float32 must hold center and scale, got {f.center:.3g} and {f.scale:.3g} in column {c!r}: change its unit')
         for name, value in (tables | _module_tables([normalizer.scalings_[c] for c in self.columns])).items():
             self.register_buffer(name, value.float() if value.is_floating_point() else value)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        def move(t: Tensor) -> Tensor:
+            new = fn(t)
+            return new if new.dtype == t.dtype else t.to(new.device)
+        return super()._apply(move, recurse)  # type: ignore[no-untyped-call]
 
     def forward(
         self,
@@ -1040,7 +1203,7 @@ def _module_tables(scalings: Sequence[Scaling]) -> dict[str, Tensor]:
 # %% ../nbs/03_normalize.ipynb #14e59f8d
 def _torch_bend(m: Any, z: Tensor) -> Tensor:
     "Bend standardized values."
-    t = torch.where(m.asinh, m.gain * torch.copysign(torch.asinh(z.abs()), z), z)
+    t = torch.where(m.asinh, m.gain * z.sign() * torch.asinh(z.abs()), z)
     lam, mid, spread = m.yeo.unbind(-1)
     up, down = torch.log1p(z.clamp(min=0)), torch.log1p((-z).clamp(min=0))
     bent = torch.expm1((lam * up).clamp(max=80)) / lam - torch.expm1(((2 - lam) * down).clamp(max=80)) / (2 - lam)
@@ -1073,14 +1236,14 @@ def _put(m: Any, out: Tensor, x: Tensor, knots: Tensor, values: Tensor) -> Tenso
 def _torch_limit(m: Any, t: Tensor) -> Tensor:
     "Squeeze beyond the knee, cut at the limit."
     over = (t.abs() - m.knee).clamp(min=0)
-    soft = torch.copysign(m.knee + m.squeeze * torch.log1p(over / m.squeeze), t)
+    soft = t.sign() * (m.knee + m.squeeze * torch.log1p(over / m.squeeze))
     return torch.where(over > 0, soft, t).clamp(-m.limit, m.limit)
 
 
 def _torch_unlimit(m: Any, t: Tensor) -> Tensor:
     "Undo `_torch_limit`."
     over = (t.abs().minimum(m.limit) - m.knee).clamp(min=0)
-    return torch.where(over > 0, torch.copysign(m.knee + m.squeeze * torch.expm1((over / m.squeeze).clamp(max=80)), t), t)
+    return torch.where(over > 0, t.sign() * (m.knee + m.squeeze * torch.expm1((over / m.squeeze).clamp(max=80))), t)
 
 # %% ../nbs/03_normalize.ipynb #9ef97303
 @dataclass(frozen=True, kw_only=True)
