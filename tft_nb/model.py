@@ -149,9 +149,25 @@ def check_batch(
         if batch[key].dtype != (right := torch.int64 if codes else dtype):
             raise InputError(f'{key} must be {right}, got {batch[key].dtype}: convert it with .to({right})')
         if codes and batch[key].device.type == 'cpu': _check_codes(config, key, batch[key])
+    _check_groups(config, batch, size, span)
     _check_masks(config, batch, size)
 
 # %% ../nbs/06_model.ipynb #82d271b3
+def _check_groups(c: TFTConfig, batch: Batch, size: int, span: int) -> None:
+    "Windows of a group lie within its span; forks follow each other at equal steps from its start."
+    if 'fork' in batch and (other := {'offset', 'encoder_mask'} & batch.keys()):
+        raise InputError(f'a batch with fork cannot hold {", ".join(sorted(other))}: draw its windows without fork')
+    for key in {'offset', 'fork'} & batch.keys():
+        x = batch[key]
+        if x.dtype != torch.int64 or x.dim() != 2 or len(x) != size:
+            raise InputError(f'{key} must be int64 of shape ({size}, windows of a group), got {x.dtype} {tuple(x.shape)}: take it from SharedWindows')
+        if x.device.type != 'cpu': continue
+        even = torch.linspace(0, span - c.encoder, x.shape[1]).long().expand_as(x)
+        if int(x.min()) < 0 or int(x.max()) > span - c.encoder or key == 'fork' and not torch.equal(x, even):
+            rule = f'be {even[0].tolist()}' if key == 'fork' else f'lie within 0 to {span - c.encoder}'
+            raise InputError(f'{key} must {rule} for a span of {span} past steps, got {x[0].tolist()}: take it from SharedWindows')
+
+
 def _check_masks(c: TFTConfig, batch: Batch, size: int) -> None:
     "Masks are boolean and have the shape of what they mask."
     wants = {f'{g}_mask': tuple(batch[f'{g}_real'].shape) if f'{g}_real' in batch else None for g in ('known', 'observed', 'static')}
@@ -230,6 +246,18 @@ class _Encoder(_Parts):
             return past, self.future_selection(self._inputs(batch, ('known',), slice(c.encoder, None)), context)
         steps = span - c.encoder + c.horizon
         return past, (like.new_zeros(like.shape[0], steps, c.hidden), like.new_zeros(like.shape[0], steps, 0))
+
+    def _selected(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        "Static contexts and weights, selected past and future; of each window, but for what forks share."
+        groups = next(v.shape[0] for k, v in batch.items() if k.split('_')[0] in ('observed', 'known'))
+        s, static = self._static(batch, like := self.head.weight.new_empty(groups, 0))
+        past, future = self._temporal(batch, s.get('selection'), like)
+        if (own := batch.get('offset')) is not None:
+            s, static = {k: v.repeat_interleave(own.shape[1], 0) for k, v in s.items()}, static.repeat_interleave(own.shape[1], 0)
+            past = _windows(past[0], own, self.config.encoder), _windows(past[1], own, self.config.encoder)
+        if (at := batch.get('fork', own)) is not None:
+            future = _windows(future[0], at, self.config.horizon), _windows(future[1], at, self.config.horizon)
+        return s, static, past, future
 
 
 def _without_padding(batch: Batch, horizon: int) -> Batch:
@@ -312,17 +340,12 @@ class TFT(_Network):
         return_interpretation: bool = False,  # also return what the network looked at
     ) -> Any:  # `(batch, horizon, quantile)`, with a target axis before the last if there are several; or that and a dict
         "Forecast quantiles in the unit of the normalized target."
-        c, like = self.config, next(v for k, v in batch.items() if k.split('_')[0] in ('observed', 'known'))
+        c, fork, mask = self.config, batch.get('fork'), batch.get('encoder_mask')
         if not torch.compiler.is_compiling(): check_batch(c, batch, self.head.weight.dtype)
-        s, static = self._static(batch, like := self.head.weight.new_empty(like.shape[0], 0))
-        (past, seen), (future, ahead) = self._temporal(batch, s.get('selection'), like)
-        own, fork, mask, absent = batch.get('offset'), batch.get('fork'), batch.get('encoder_mask'), None
-        if own is not None:
-            s, static = {k: v.repeat_interleave(own.shape[1], 0) for k, v in s.items()}, static.repeat_interleave(own.shape[1], 0)
-            past, seen = (_windows(v, own, c.encoder) for v in (past, seen))
+        if fork is not None and return_interpretation: raise InputError('windows must have encoders of their own to be interpreted, got forks: use fork=False')
+        s, static, (past, seen), (future, ahead) = self._selected(batch)
+        absent = None if mask is None else ~mask
         if fork is not None: absent = torch.arange(past.shape[1], device=past.device) >= c.encoder + fork.flatten()[:, None]
-        elif mask is not None: absent = ~mask
-        if (offset := own if fork is None else fork) is not None: future, ahead = (_windows(v, offset, c.horizon) for v in (future, ahead))
         x, attention = self._decode(past, future, s, mask, absent)
         y = self._quantiles(x)
         if len(c.targets) == 1: y = y.squeeze(-2)
