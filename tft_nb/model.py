@@ -342,7 +342,7 @@ class TFT(_Network):
         "Forecast quantiles in the unit of the normalized target."
         c, fork, mask = self.config, batch.get('fork'), batch.get('encoder_mask')
         if not torch.compiler.is_compiling(): check_batch(c, batch, self.head.weight.dtype)
-        if fork is not None and return_interpretation: raise InputError('windows must have encoders of their own to be interpreted, got forks: use fork=False')
+        if fork is not None and return_interpretation: raise InputError('an interpretation needs encoders of their own, got forks: use fork=False')
         s, static, (past, seen), (future, ahead) = self._selected(batch)
         absent = None if mask is None else ~mask
         if fork is not None: absent = torch.arange(past.shape[1], device=past.device) >= c.encoder + fork.flatten()[:, None]
