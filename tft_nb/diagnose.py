@@ -815,7 +815,8 @@ def _effect(r: Any) -> str:
     grown = f'; alone it gives a gradient norm of {r.norm_alone:.3g}' if math.isfinite(r.norm_alone) else ''
     mended = f', {r.norm_repaired:.3g} when only it is repaired' if math.isfinite(r.norm_repaired) else ''
     if math.isinf(r.deafness): return grown + mended + '; no gradient is left'
-    return grown + mended + (f'; hearing falls {r.deafness:.2g} times' if r.kind != 'target' and r.growth < 3 and r.deafness >= 5 else '')
+    fold = f'{r.deafness:.2g}' if r.deafness < 2e5 else 'over 200,000'       # float32 tells no more
+    return grown + mended + (f'; hearing falls {fold} times' if r.kind != 'target' and r.growth < 3 and r.deafness >= 5 else '')
 
 # %% ../nbs/02_diagnose.ipynb #848e9491
 def _as_html(d: Diagnosis) -> str:
