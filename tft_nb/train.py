@@ -47,7 +47,7 @@ from .normalize import Normalizer
 class TrainConfig:
     "Say how to train: all that decides the numbers, besides model and data."
     epochs: int = 10  # passes over the training windows
-    batch_size: int = 64  # windows per optimizer step, over all processes together
+    batch_size: int = 64  # windows (groups, of `SharedWindows`) per optimizer step, over all processes together
     steps_per_epoch: int | None = None  # None: as many as there are whole batches
     lr: float = 1e-3  # largest learning rate
     schedule: str = 'cosine'  # `'cosine'` (to zero at the end) or `'constant'`
