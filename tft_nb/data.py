@@ -301,7 +301,7 @@ class Panel:
     ) -> 'Panel':  # the checked panel
         "Check a long table and make it a panel."
         frame = _checked(df, spec)
-        values = frame[[c for c in spec.inputs if _is_real(frame[c])]].astype('float64')
+        values = frame[[c for c in spec.inputs if c != spec.series and _is_real(frame[c])]].astype('float64')
         vocabulary = {c: _categories(frame[c]) for c in spec.inputs if c not in values}
         return cls(frame, spec, values, values[list(spec.targets)], vocabulary, _runs(frame, spec, max_gap))
 

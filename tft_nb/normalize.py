@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['METHODS', 'NormalizationError', 'Scaling', 'Normalizer', 'clipped', 'fit_parquet', 'transform_parquet',
-           'NormalizerModule', 'Bounds', 'Verification', 'verify', 'normalize_data', 'check_frame', 'check_machine']
+           'NormalizerModule', 'Bounds', 'Verification', 'verify', 'normalize_data', 'check_machine']
 
 # %% ../nbs/03_normalize.ipynb #5d7a8f61
 import base64
@@ -1319,7 +1319,7 @@ def _check_cells(c: _Case) -> list[_Line]:
     lines = [_within('missing', gone, c.bounds.missing, 'find where its values went, or drop the column (of a target: the rows)'),
              _within('finite', sum(int(np.isinf(v).sum()) for v in both), 0, 'replace infinite cells by missing ones at their source')]
     if len(x):
-        lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0), 'drop it: it never moves'))
+        lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0), 'it never moves: drop it (as a target: there is nothing to forecast)'))
         if np.ptp(x) > 0 and c.scaling.kind in ('continuous', 'zero-inflated'):
             longest = max(_stuck(c.x[p]) for p in c.parts)
             lines.append(_within('stuck', longest, c.bounds.stuck, 'the feed stopped: cut these rows or mark them missing'))
@@ -1628,8 +1628,7 @@ def _jump(c: _Case, z: _Array, f: _Array) -> float:
 
 def _clock(c: _Case) -> bool:
     "Say whether the column rises at every row of every series and the future lies beyond."
-    same = c.series[1:] == c.series[:-1]
-    rises = np.diff(c.x.astype(np.float64))[same] > 0
+    rises = np.concatenate([np.diff(c.x[p].astype(np.float64)) > 0 for p in c.parts])
     return bool(len(rises) >= 30 and rises.mean() > 0.99 and (_here(cast(_Array, c.future)) > np.nanmax(c.x)).all())
 
 # %% ../nbs/03_normalize.ipynb #b5884cd0
@@ -1656,7 +1655,8 @@ def _check_pairs(cases: Sequence[_Case]) -> dict[Any, list[_Line]]:
     r = np.where(flag[:, None] & flag, r, np.abs(r))
     np.fill_diagonal(r, 0)
     twin, b = r.argmax(1), cases[0].bounds.duplicate
-    return {c.name: [_within('duplicate', r[i, twin[i]], b, f'keep one: it repeats {some[twin[i]].name!r}')] for i, c in enumerate(some)}
+    return {c.name: [_Line('duplicate', r[i, j], f'<= {b:.7f}', bool(r[i, j] <= b), f'keep one: it repeats {some[j].name!r}')]
+            for i, (c, j) in enumerate(zip(some, twin, strict=True))}
 
 
 def _bounded(z: _Array) -> _Array:
@@ -1758,10 +1758,10 @@ def _check_rows(cases: Sequence[_Case], b: Bounds) -> list[_Line]:
     return [_within('duplicate rows', float(rows.duplicated().mean()), b.rows, 'drop rows that were delivered twice')]
 
 
-def _check_text(X: Any, by: Sequence[Any], b: Bounds) -> list[dict[str, Any]]:
+def _check_text(X: Any, series: set[Any], b: Bounds) -> list[dict[str, Any]]:
     "Columns of text that are numbers in most cells: a thousands separator or a word kept them from being read. Codes and dates are left alone."
     rows = []
-    for name in _take(X, by).others:
+    for name in _take(X, []).others - series:
         count = pd.Series(list(X[name]), dtype=object).value_counts()
         count = count[[isinstance(v, str) for v in count.index]]
         text = pd.Series(count.index, dtype=object)
@@ -1817,9 +1817,10 @@ def verify(
     valid: Any = None,  # validation rows, unscaled
     target: Any = None,  # name (or column number) of the target, or its values for the training rows
     bounds: Bounds | None = None,  # `None` for the defaults
+    series: Any = None,  # column that tells series apart, where the normalizer pools them
 ) -> Verification:  # `.ok`, `.failures`, `.table`, `.culprits`, `.raise_if_failed()`, `.plot()`
     "Judge every column as the network will see it, on the stored dtype, with training and validation rows."
-    cases = _cases(normalizer, train, valid, bounds or Bounds())
+    cases = _cases(normalizer, train, valid, bounds or Bounds(), series)
     values = None if target is None or isinstance(target, (str, int, tuple)) else np.asarray(target, np.float64).reshape(-1)
     if values is None and target is not None and target not in [c.name for c in cases]:
         raise InputError(f'target must be a fitted column or values, got {target!r}{nearest(target, normalizer.names_)}')
@@ -1827,7 +1828,7 @@ def verify(
         raise InputError(f'target must have one value per training row, got {len(values)} for {len(cases[0].x)} rows')
     unused, shared = _unused(cases), [_check_pairs(cases), {} if target is None else _check_leak(cases, target, values)]
     rows = [{'column': '(rows)'} | line._asdict() for line in _check_rows(cases, cases[0].bounds)]
-    rows += _check_text(train, _by(normalizer), cases[0].bounds)
+    rows += _check_text(train, {*_by(normalizer), series}, cases[0].bounds)
     for c in cases:
         lines = [line for check in _CHECKS for line in check(c)] + [line for s in shared for line in s.get(c.name, [])]
         rows += [{'column': c.name} | line._asdict() for line in lines if not (line.check == 'dead' and c.name in unused)]
@@ -1841,17 +1842,20 @@ _CHECKS = (_check_cells, _check_scale, _check_tail, _check_lonely, _check_sentin
            _check_future, _check_origin)
 
 # %% ../nbs/03_normalize.ipynb #0871f0b9
-def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds) -> list[_Case]:
+def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds, series: Any) -> list[_Case]:
     "Prepare the columns for judgment."
     check_is_fitted(n)
-    table, later = _take(train, _by(n)), None if valid is None else _take(valid, _by(n))
+    by = _by(n) or [series] * (series is not None and series not in n.names_)
+    table, later = _take(train, by), None if valid is None else _take(valid, by)
     places = _match(n, table)
     after = [] if later is None else [later.names[[n.names_[j] for j in _match(n, later)].index(n.names_[j])] for j in places]
     rows = np.zeros(len(table.columns[0]), int) if table.keys is None else _series_of(n, table.keys)
     next_rows = np.zeros(0 if later is None else len(later.columns[0]), int)
     if later is not None and later.keys is not None:
         next_rows = _series_of(n, later.keys)
-    parts, future_parts = _parts(_labels(train, table), None if later is None else _labels(valid, later))
+    labels = _labels(train, table, series)
+    code = pd.factorize(labels)[0]
+    parts, future_parts = _parts(labels, None if later is None else _labels(valid, later, series))
     cases = []
     for i, j in enumerate(places):
         f, s, x = n.scalings_[n.names_[j]], n.stats_[j], table.columns[i]
@@ -1867,13 +1871,13 @@ def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds) -> list[_Case]
         with np.errstate(over='ignore', invalid='ignore'):
             z = (x.astype(np.float64) - center[rows]) / scale[rows]
             future_z = None if future is None else (future.astype(np.float64) - center[next_rows]) / scale[next_rows]
-        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, rows, parts, future_parts, bounds))
+        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, code, parts, future_parts, bounds))
     return cases
 
 
-def _labels(X: Any, table: _Table) -> _Array:
+def _labels(X: Any, table: _Table, series: Any) -> _Array:
     "Tell the series of a table's rows apart: by its keys, or else by the column of text with most values, if each has 30 rows or more."
-    keys: Any = table.keys
+    keys: Any = table.keys if table.keys is not None or series is None else list(X[series])
     if keys is None:
         text = {c: pd.Series(list(X[c]), dtype=object).astype(str) for c in sorted(table.others, key=str)}
         some = [t for t in text.values() if t.nunique() <= len(t) / 30]
@@ -1915,6 +1919,7 @@ def _plot(v: Verification, top: int) -> Any:
 def normalize_data(
     X: Any,  # training features `(sample, time, feature)`, array or tensor
     y: Any,  # training targets `(sample,)` or `(sample, horizon)`, any unit
+    bounds: Bounds | None = None,  # what is allowed; widen one to accept a genuine event; `None` for the defaults
 ) -> tuple[Any, Any]:  # both scaled, same kinds and shapes: X within ±5, y linearly (mean about 0, spread about 1)
     "Scale features and target of a training set, verified; raise `NormalizationError` with column, figure, bound and remedy."
     x, goal = _numbers('X', X), _numbers('y', y)
@@ -1923,8 +1928,9 @@ def normalize_data(
                                  f'got {x.shape} and {goal.shape}: reshape them')
     rows = pd.DataFrame(x.reshape(-1, x.shape[-1])).drop_duplicates().to_numpy()
     steps = goal.reshape(len(goal), -1)
-    bad = verify(Normalizer().fit(rows), rows).failures
-    alone = Bounds(missing=0.0, rows=1.0, duplicate=np.inf)
+    bounds = bounds or Bounds()
+    bad = verify(Normalizer().fit(rows), rows, bounds=bounds).failures
+    alone = replace(bounds, missing=0.0, rows=1.0, duplicate=np.inf)
     bad += [f'target {f}' for f in verify(Normalizer('winsorized', clip=None).fit(steps), steps, bounds=alone).failures]
     if bad:
         raise NormalizationError('; '.join(bad))
@@ -1943,19 +1949,8 @@ def _numbers(name: str, v: Any) -> _Array:
     raise NormalizationError(f'{name} must be an array or tensor of real numbers with samples in it, got {got}: convert it')
 
 # %% ../nbs/03_normalize.ipynb #71952109
-def check_frame(
-    train: Any,  # training rows, unscaled, in time order (within series)
-    valid: Any = None,  # validation rows
-    target: Any = None,  # name of the target column
-    by: Any = None,  # column(s) that tell series apart
-    bounds: Bounds | None = None,  # `None` for the defaults
-) -> Verification:  # `.ok`, `.failures`, `.table`, `.plot()`
-    "Fit `Normalizer()` on the training rows and verify them."
-    return verify(Normalizer(by=by).fit(train), train, valid, target, bounds)
-
-
 def check_machine(
-    folder: str | Path = 'checkpoints',  # where checkpoints will go; made if it is not there
+    folder: str | Path = 'checkpoints',  # where checkpoints will go; need not exist
     device: torch.device | str = 'cpu',  # the device that will train
     memory: float = 2.0,  # GiB that must be free for data and model, on the machine and on the device
 ) -> pd.DataFrame:  # check, figure, bound, ok, remedy
@@ -1999,9 +1994,9 @@ def _free(device: torch.device | str) -> dict[str, float]:
 
 
 def _check_folder(folder: Path) -> tuple[str, str, str, bool, str]:
-    "Make the folder and write a file into it."
+    "Write a file into the folder, or, until it is made, into the one that it will be made in."
     def write() -> bool:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder) as f:
+        there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+        with tempfile.NamedTemporaryFile(dir=there) as f:
             return f.write(b'x') == 1
     return ('checkpoint folder', str(folder), 'writable', *_try(write, 'pass another folder'))
