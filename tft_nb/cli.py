@@ -29,14 +29,14 @@ import pandas as pd
 import torch
 
 from .core import InputError, environment, nearest, pick_device, seed_everything
-from .data import Panel, PanelSpec, Windows, load_stocks, read_table, stock_features, stock_spec
+from .data import Panel, PanelSpec, Windows, faults, load_stocks, read_table, read_times, stock_features, stock_spec
 from .diagnose import Diagnosis, diagnose, scan
-from .forecast import fit_normalizers, importance, naive_forecasts, plot_fans, plot_importance, predict, score
+from .forecast import fit_normalizers, importance, levels, naive_forecasts, plot_fans, plot_importance, predict, scale_by, score
 from .guard import TrainingDiverged, read_replay
 from .loss import quantile_loss
 from .model import TFT
 from .monitor import Monitor, dashboard, warning_signs
-from .normalize import NormalizationError, Normalizer, Verification, check_frame, check_machine, verify
+from .normalize import NormalizationError, Normalizer, Verification, check_machine, verify
 from .train import RUN_FILES, History, ProcessLost, TrainConfig, Trainer, from_first, join_processes, rank, write_whole
 
 # %% ../nbs/12_cli.ipynb #e3fa9bcc
@@ -48,6 +48,14 @@ class _Parser(argparse.ArgumentParser):
         unknown = [w for w in message.split() if w.startswith('-')] if 'unrecognized' in message else []
         hint = nearest(unknown[0], [o for a in self._actions for o in a.option_strings]) if unknown else ''
         raise InputError(f'{message}{hint}: see {self.prog} --help')
+
+
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    "Help that ends with the default, where there is one and the text doesn't tell it."
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        said = action.help and 'default' in action.help or action.default in (None, [])
+        return action.help if said else super()._get_help_string(action)
 
 
 def _positive(text: str) -> int:
@@ -67,7 +75,7 @@ def _share(text: str) -> float:
 # %% ../nbs/12_cli.ipynb #5b268435
 def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     "Describe the options of `tft_train`."
-    p = _Parser('tft_train', formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False,
+    p = _Parser('tft_train', formatter_class=_Defaults, allow_abbrev=False,
                 description='Train, score and plot a Temporal Fusion Transformer; with no option, on the embedded daily stocks.')
     data = p.add_argument_group('data (default: five embedded stocks, target: daily log range)')
     data.add_argument('--data', metavar='FILE', help='CSV or Parquet table, one row per series and time')
@@ -181,8 +189,13 @@ def settings(
     return hidden, getattr(TrainConfig, args.recipe)(**sizes, seed=args.seed, device=args.device)
 
 # %% ../nbs/12_cli.ipynb #24ad3197
-FATAL = ('finite', 'missing', 'dead', 'spread', 'bulk')      # failed checks that stop a training
-SHOWN = ('bulk', 'spread', 'tail', 'clipped', 'offset', 'missing', 'precision', 'future range', 'leak')      # in the printed table
+FATAL = ('finite', 'missing', 'dead', 'spread', 'bulk', 'leak')      # failed checks that stop a training
+SHOWN = ('bulk', 'spread', 'tail', 'clipped', 'offset', 'missing', 'precision', 'future range', 'leak')      # in the printed table, and what failed
+
+
+def _terse(table: pd.DataFrame) -> pd.DataFrame:
+    "A table of checks with remedies for the failed ones alone."
+    return table.assign(remedy=table.remedy.where(~table.ok, ''))
 
 
 def verification_text(
@@ -192,15 +205,24 @@ def verification_text(
     "Write a verification for a terminal."
     table = check.table
     figures = table.pivot_table(index='column', columns='check', values='figure', sort=False)
-    figures = figures[[c for c in SHOWN if c in figures]].drop(index='(rows)', errors='ignore')
+    failed = set(table.check[~table.ok])
+    figures = figures[[c for c in figures if c in failed.union(SHOWN)]].drop(index='(rows)', errors='ignore')
     methods = normalizer.report.groupby('column')['method'].agg(lambda m: '/'.join(sorted(set(m))))
     verdict = table.groupby('column').ok.all().map({True: 'ok', False: 'FAILED'})
     figures.insert(0, 'method', methods.reindex(figures.index))
     figures['verdict'] = verdict.reindex(figures.index)
-    lines = [figures.to_string(float_format=lambda v: f'{v:.2g}', na_rep=''), f'{len(table)} checks, {len(check.failures)} failed']
+    lines = [figures.to_string(float_format=lambda v: f'{v:.2g}' if abs(v) > 1e-12 else '0', na_rep=''),
+             f'{len(table)} checks, {len(check.failures)} failed']
     return '\n'.join([*lines, *(f'  {f}' for f in check.failures)])
 
 # %% ../nbs/12_cli.ipynb #c848be5f
+def _notes(train: pd.DataFrame, series: str, targets: Sequence[str], horizon: int) -> str:
+    "What is no fault and yet worth a line before a training."
+    return ''.join(f'note: {c!r} is a level: its last value leaves {r:.1%} of its variance {horizon} steps later. '
+                   'A network rarely beats that: forecast its change, or for a price the log return or log range\n'
+                   for c, r in levels(train, series, targets, horizon).items())
+
+
 def prepare(
     panel: Panel,  # all rows
     encoder: int,  # past steps
@@ -211,12 +233,16 @@ def prepare(
     for name, part in parts.items():
         if not len(part): raise InputError(f'every part needs rows, {name} has none: give more rows')
     inputs, targets = fit_normalizers(parts['train'])
-    columns = [*([inputs.by] if inputs.by else []), *panel.values]
-    check = verify(inputs, parts['train'].frame[columns], parts['valid'].frame[columns], target=panel.spec.targets[0])
+    series, columns = panel.spec.series, [panel.spec.series, *panel.values]
+    check = verify(inputs, parts['train'].frame[columns], parts['valid'].frame[columns], target=panel.spec.targets[0], series=series)
     print('\nNormalization, verified on training and validation rows')
     print(verification_text(inputs, check), flush=True)
-    fatal = check.table[~check.table.ok & check.table.check.isin(FATAL)]
-    if len(fatal): raise NormalizationError(_replace(check, table=fatal).failures[0])
+    failed = check.table[~check.table.ok]
+    idle = failed.column.isin(panel.spec.observed) & failed.remedy.str.contains('own row')      # the encoder sees the target's past anyhow
+    fatal = failed[failed.check.isin(FATAL) & ~idle]
+    if len(fatal): raise NormalizationError(f'{_replace(check, table=fatal).failures[0]}; or leave it out: name the others in --observed')
+    if len(failed): print(f'{len(failed)} failed checks do not stop the training: judge them before you believe its scores', flush=True)
+    print(_notes(parts['train'].frame, series, panel.spec.targets, horizon), end='', flush=True)
     windows = {}
     for name, part in parts.items():
         try: windows[name] = part.transform(inputs, targets).windows(encoder, horizon)
@@ -233,6 +259,12 @@ def _evaluate(model: TFT, windows: dict[str, Windows], targets: Normalizer) -> t
         naive = naive_forecasts(windows['train'], windows['test'], targets, quantiles, name)
         tables[name] = score(outcome[..., i] if len(forecasts) > 1 else outcome, {**naive, 'TFT': forecasts[name]}, quantiles)
     return tables, forecasts
+
+
+def _lost_to(table: pd.DataFrame) -> str:
+    "A line that names the naive forecasts with a better mean q-risk, or nothing."
+    better = table.index[table['q-risk mean'] < table.loc['TFT', 'q-risk mean']]
+    return f'note: better than the TFT on these windows: {"; ".join(better)}\n' if len(better) else ''
 
 
 def _write_results(folder: Path, facts: dict[str, Any], tables: dict[str, pd.DataFrame], history: History) -> None:
@@ -260,7 +292,7 @@ def _write_report(folder: Path, model: TFT, windows: dict[str, Windows], check: 
     bars.set_label('mean selection weight of each variable')
     signs = warning_signs(history)
     sections |= {'Training': [run, signs if len(signs) else 'No warning sign.', history.epochs.iloc[:, :8]], 'Variable importance': [bars],
-                 'Normalization, verified': [check.table], 'Environment': [pd.DataFrame({'value': facts['environment']})]}
+                 'Normalization, verified': [_terse(check.table)], 'Environment': [pd.DataFrame({'value': facts['environment']})]}
     subtitle = f"{folder}, {facts['seconds']} s, seed {facts['options']['seed']}"
     (folder / 'report.html').write_text(report_page(f"TFT: {', '.join(tables)}", subtitle, sections))
     plt.close('all')
@@ -300,7 +332,7 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     tables, forecasts = _evaluate(model, windows, targets)
     for name, table in tables.items():
         print(f'\n{name} on {len(windows["test"]):,} test windows (q-risk: 0 is perfect)')
-        print(table.to_string(float_format=lambda v: f'{v:.4f}'), flush=True)
+        print(f"{table.to_string(float_format=lambda v: f'{v:.4f}')}\n{_lost_to(table)}", end='', flush=True)
     result = {'environment': facts, 'options': options, 'seconds': round(time.perf_counter() - began, 1), 'parameters': count}
     _write_results(folder, result, tables, history)
     _write_report(folder, model, windows, check, result, history, monitor.statistics, tables, forecasts)
@@ -369,31 +401,47 @@ def tft_train(
 # %% ../nbs/12_cli.ipynb #bc032b2d
 def check_parser() -> argparse.ArgumentParser:  # of `tft_check`
     "Describe the options of `tft_check`."
-    p = _Parser('tft_check', formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False,
+    p = _Parser('tft_check', formatter_class=_Defaults, allow_abbrev=False,
                 description='Verify the machine and the normalization of a table. Exit code 1: a check failed.')
     p.add_argument('file', nargs='?', help='CSV or Parquet table (default: the embedded stocks)')
-    p.add_argument('--series', metavar='COLUMN', help='column that names the series; each is normalized by its own statistics')
+    p.add_argument('--series', metavar='COLUMN', help='column that names the series (default: one series)')
     p.add_argument('--time', metavar='COLUMN', help='column of dates, timestamps or integers (default: rows are in order)')
-    p.add_argument('--target', metavar='COLUMN', help='column to forecast, to look for columns that give it away')
+    p.add_argument('--target', metavar='COLUMN', help='numeric column to forecast; columns that give it away are looked for')
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, …')
     p.add_argument('--checkpoints', metavar='FOLDER', default='checkpoints', help='folder that must be writable')
     return p
 
 
-def _numeric_rows(df: pd.DataFrame, series: str | None, time: str | None, target: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    "The numeric columns (and the series) in time order: the first 85 % of the time for training, the rest for validation."
-    for c in (series, time, target):
-        if c is not None and c not in df: raise InputError(f'column {c!r} is not in the table{nearest(c, df.columns)}')
-    df = df.sort_values([c for c in (series, time) if c], ignore_index=True) if time else df
-    numbers = [c for c in df if c not in (series, time) and pd.api.types.is_numeric_dtype(df[c]) and not pd.api.types.is_bool_dtype(df[c])]
-    if target is not None and target not in numbers: raise InputError(f'target {target!r} must be numeric, its dtype is {df[target].dtype}')
-    if not numbers: raise InputError('a table needs a numeric column, this one has none')
-    when = df[time].rank(method='dense') if time else pd.Series(range(len(df)))
-    early = (when <= when.quantile(0.85)).to_numpy()
-    keep = df[[*([series] if series else []), *numbers]]
-    return keep[early], keep[~early]
+def _readable(df: pd.DataFrame, series: str | None, time: str | None, target: str | None) -> tuple[pd.DataFrame, str, str, dict[str, str]]:
+    "The rows that can be read, in time order within series; the two columns that tell them apart; and what a training would refuse."
+    if len(df) < 2: raise InputError(f'a table needs at least 2 rows, got {len(df)}: give more rows')
+    df = df.assign(**{'(all rows)': 0} if series is None else {})
+    series = series or '(all rows)'
+    if series in df and time is None: df = df.assign(**{'(row)': df.groupby(series, dropna=False).cumcount()})
+    time = time or '(row)'
+    roles = {**{c: 'observed' for c in df if c not in (series, time)}, **({target: 'target'} if target else {})}
+    found = faults(df, series, time, roles)
+    df = df.assign(**{time: read_times(df[time])}).dropna(subset=[series, time]).sort_values([series, time], ignore_index=True)
+    return df.drop(columns=[c for c in found if c in roles and not pd.api.types.is_numeric_dtype(df[c])]), series, time, found
 
 # %% ../nbs/12_cli.ipynb #060d4a5d
+def _verified(df: pd.DataFrame, roles: Sequence[str | None]) -> bool:
+    "Print the verification of a table, as a training would normalize it; whether nothing is wrong."
+    df, series, time, found = _readable(df, *roles)
+    numbers = [c for c in df if c not in (series, time) and pd.api.types.is_numeric_dtype(df[c]) and not pd.api.types.is_bool_dtype(df[c])]
+    if not numbers: raise InputError('; '.join(['a table needs a column of numbers, this one has none', *found.values()]))
+    targets, steps = [c for c in numbers if c == roles[2]], df[time].drop_duplicates().sort_values()
+    early = df[time] <= steps.iloc[int(0.85 * (len(steps) - 1))]
+    train, valid = df[early].drop(columns=time), df[~early].drop(columns=time)
+    normalizer = Normalizer(by=scale_by(train, series, targets or numbers)).fit(train[[series, *numbers]])
+    check = verify(normalizer, train, valid if len(valid) else None, targets[0] if targets else None, series=series)
+    print('\n' + verification_text(normalizer, check))
+    for c, line in found.items():
+        if c not in check.culprits: print(f'  {line}')
+    print(_notes(train, series, targets, horizon=5), end='', flush=True)
+    return check.ok and not found
+
+
 def tft_check(
     argv: Sequence[str] | None = None,  # options; None: of the command line
 ) -> int:  # exit code: 0 all passed, 1 a check failed, 2 bad input
@@ -401,22 +449,20 @@ def tft_check(
     def job() -> int:
         args = check_parser().parse_args(argv)
         machine = check_machine(args.checkpoints, pick_device(args.device))
-        print(machine.to_string(index=False), flush=True)
-        df = stock_features(load_stocks()) if args.file is None else read_table(args.file)
-        roles = ('symbol', 'date', 'log_range') if args.file is None else (args.series, args.time, args.target)
-        train, valid = _numeric_rows(df, *roles)
-        check = check_frame(train, valid if len(valid) else None, roles[2], roles[0])
-        print('\n' + verification_text(Normalizer(by=roles[0]).fit(train), check), flush=True)
-        return int(not (machine.ok.all() and check.ok))
+        print(_terse(machine).to_string(index=False), flush=True)
+        stocks = args.file is None
+        df = stock_features(load_stocks()) if stocks else read_table(args.file)
+        sound = _verified(df, ('symbol', 'date', 'log_range') if stocks else (args.series, args.time, args.target))
+        return int(not (machine.ok.all() and sound))
 
     return _exit_code('tft_check', job)
 
 # %% ../nbs/12_cli.ipynb #312dada7
 def diagnose_parser() -> argparse.ArgumentParser:  # of `tft_diagnose`
     "Describe the options of `tft_diagnose`."
-    p = _Parser('tft_diagnose', formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False,
+    p = _Parser('tft_diagnose', formatter_class=_Defaults, allow_abbrev=False,
                 description='Name the column or layer that makes a network explode or go deaf. Exit code 1: a fault was found.')
-    p.add_argument('file', nargs='?', help='CSV or Parquet table')
+    p.add_argument('file', nargs='?', help='CSV or Parquet table: alone, scaled for a network (raw: tft_check); with --checkpoint, raw')
     p.add_argument('--checkpoint', metavar='FOLDER', help='folder of a run: diagnose its model on windows of the table (default: of the run)')
     p.add_argument('--replay', metavar='FILE', help='replay file (.json) of a stopped run: diagnose its model on the batch that stopped it')
     return p
@@ -442,11 +488,15 @@ def _diagnose_batch(model: TFT, batch: dict[str, Any]) -> Diagnosis:
 # %% ../nbs/12_cli.ipynb #b2f22a18
 def _scan_table(file: str) -> int:
     "Print the flagged columns of a table; the exit code."
-    table = scan(read_table(file).select_dtypes('number'))
+    df, *_, found = _readable(read_table(file), None, None, None)
+    numbers = df.select_dtypes('number').drop(columns=['(all rows)', '(row)'])
+    table = scan(numbers)
     bad = table[~table.flag.isin(['', 'constant'])]       # a constant column tells nothing, and harms nothing
-    print(f'{len(table)} numeric columns, {len(bad)} flagged')
+    print(f'{len(table)} numeric columns, taken as a network would get them, {len(bad)} flagged')
     for name, r in bad.iterrows(): print(f'{name}: {r.flag}: {r.why}: {r.remedy}')
-    return int(len(bad) > 0)
+    text = {c: line for c, line in found.items() if c not in numbers}
+    print(*text.values(), sep='\n')
+    return int(len(bad) > 0 or len(text) > 0)
 
 
 def tft_diagnose(

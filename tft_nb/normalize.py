@@ -1319,7 +1319,8 @@ def _check_cells(c: _Case) -> list[_Line]:
     lines = [_within('missing', gone, c.bounds.missing, 'find where its values went, or drop the column (of a target: the rows)'),
              _within('finite', sum(int(np.isinf(v).sum()) for v in both), 0, 'replace infinite cells by missing ones at their source')]
     if len(x):
-        lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0), 'it never moves: drop it (as a target: there is nothing to forecast)'))
+        lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0),
+                           'it never moves: drop it (as a target: there is nothing to forecast)'))
         if np.ptp(x) > 0 and c.scaling.kind in ('continuous', 'zero-inflated'):
             longest = max(_stuck(c.x[p]) for p in c.parts)
             lines.append(_within('stuck', longest, c.bounds.stuck, 'the feed stopped: cut these rows or mark them missing'))
@@ -1715,8 +1716,8 @@ def _check_leak(cases: Sequence[_Case], target: Any, values: _Array | None) -> d
         x, z = _bounded(c.z)[order], _near(c.z)[order]
         same, (ahead, lead) = _same(_news(x, s), news), max(_foreknown(z, near, s), _foreknown(_scores(z), _scores(near), s))
         now = same / b.same > ahead / b.leak
-        out[c.name] = [_within('leak', same if now else ahead, b.same if now else b.leak,
-                               f'it gives the target away {0 if now else lead} rows ahead: drop or lag it')]
+        what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
+        out[c.name] = [_within('leak', same if now else ahead, b.same if now else b.leak, f'{what}: drop or lag it')]
     return out
 
 
