@@ -206,7 +206,7 @@ def verification_text(
     table = check.table
     figures = table.pivot_table(index='column', columns='check', values='figure', sort=False)
     failed = set(table.check[~table.ok])
-    figures = figures[[c for c in figures if c in failed.union(SHOWN)]].drop(index='(rows)', errors='ignore')
+    figures = figures[[c for c in figures if c in failed.union(SHOWN)]].drop(index='(rows)', errors='ignore').dropna(axis=1, how='all')
     methods = normalizer.report.groupby('column')['method'].agg(lambda m: '/'.join(sorted(set(m))))
     verdict = table.groupby('column').ok.all().map({True: 'ok', False: 'FAILED'})
     figures.insert(0, 'method', methods.reindex(figures.index))
@@ -421,7 +421,7 @@ def _readable(df: pd.DataFrame, series: str | None, time: str | None, target: st
     time = time or '(row)'
     roles = {**{c: 'observed' for c in df if c not in (series, time)}, **({target: 'target'} if target else {})}
     found = faults(df, series, time, roles)
-    df = df.assign(**{time: read_times(df[time])}).dropna(subset=[series, time]).sort_values([series, time], ignore_index=True)
+    df = df.assign(**{time: read_times(df[time])}).dropna(subset=[series, time]).sort_values([series, time])
     return df.drop(columns=[c for c in found if c in roles and not pd.api.types.is_numeric_dtype(df[c])]), series, time, found
 
 # %% ../nbs/12_cli.ipynb #060d4a5d
@@ -433,7 +433,8 @@ def _verified(df: pd.DataFrame, roles: Sequence[str | None]) -> bool:
     targets, steps = [c for c in numbers if c == roles[2]], df[time].drop_duplicates().sort_values()
     early = df[time] <= steps.iloc[int(0.85 * (len(steps) - 1))]
     train, valid = df[early].drop(columns=time), df[~early].drop(columns=time)
-    normalizer = Normalizer(by=scale_by(train, series, targets or numbers)).fit(train[[series, *numbers]])
+    by = scale_by(train, series, targets or numbers)
+    normalizer = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
     check = verify(normalizer, train, valid if len(valid) else None, targets[0] if targets else None, series=series)
     print('\n' + verification_text(normalizer, check))
     for c, line in found.items():

@@ -159,8 +159,8 @@ def levels(
 ) -> dict[str, float]:  # target that persistence explains → share of its variance left `steps` rows later, from 0 to 0.1
     "Find targets that hardly move within the horizon."
     groups = frame.groupby(series, observed=True)[list(columns)]
-    left = ((groups.diff(steps) ** 2).mean() / (frame[list(columns)] - groups.transform('mean')).pow(2).mean())
-    return {str(c): float(r) for c, r in left.items() if r < 0.1}
+    moves, spread = groups.diff(steps).pow(2).mean(), (frame[list(columns)] - groups.transform('mean')).pow(2).mean()
+    return {str(c): float(m / s) for c, m, s in zip(columns, moves, spread, strict=True) if 0 < m < 0.1 * s}
 
 # %% ../nbs/11_forecast.ipynb #23015bfb
 def plot_fans(

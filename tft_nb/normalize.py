@@ -1286,6 +1286,8 @@ class _Case(NamedTuple):
     series: _Array
     parts: Sequence[_Array]  # the rows of each series, and of each series among the validation rows
     future_parts: Sequence[_Array]
+    rows: Sequence[Any]  # how the caller names the training rows, and the validation rows
+    future_rows: Sequence[Any]
     bounds: Bounds
 
 
@@ -1409,7 +1411,9 @@ def _check_tail(c: _Case) -> list[_Line]:
         v = _unit(_here(log))
         same = max(float(np.corrcoef(v[1:], v[:-1])[0, 1]), 0.0) if np.ptp(v) > 0 else 0.0
         p = min(p, _sides(v, _gap), _sides(v, lambda d: _hump(d, (1 - same) / (1 + same))))
-    far = _farthest(c.x, c.z) if p <= later or c.future is None else 'validation ' + _farthest(c.future, cast(_Array, c.future_z))
+    far = _farthest(c.x, c.z, c.rows)
+    if c.future is not None and later < p:
+        far = 'validation ' + _farthest(c.future, cast(_Array, c.future_z), c.future_rows)
     return [_Line('tail', min(p, later), f'>= {c.bounds.tail:g}', min(p, later) >= c.bounds.tail, f'look at {far}: mend it or mark it missing')]
 
 
@@ -1426,10 +1430,10 @@ def _logs(x: _Array) -> _Array | None:
     return np.log(np.where(np.isfinite(x) & (x > 0), x, np.nan).astype(np.float64))
 
 
-def _farthest(x: _Array, z: _Array) -> str:
+def _farthest(x: _Array, z: _Array, rows: Sequence[Any]) -> str:
     "Name the value farthest out."
-    far = np.nanargmax(np.where(np.isfinite(z), np.abs(z), -1))
-    return f'row {far} (value {x[far]:.6g})'
+    far = int(np.nanargmax(np.where(np.isfinite(z), np.abs(z), -1)))
+    return f'row {rows[far]} (value {x[far]:.6g})'
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a02
 def _lonely(u: _Array, parts: Sequence[_Array]) -> _Array:
@@ -1451,7 +1455,7 @@ def _check_lonely(c: _Case) -> list[_Line]:
     e = [_lonely(u, c.parts) for u in ([c.z] if log is None else [c.z, log])]
     p = [2 * len(e) * _sides(v, _gap) for v in e]  # of so many tests, one may fail by chance
     k = int(np.argmin(p))
-    remedy = f'look at {_farthest(c.x, e[k])}: mend it or mark it missing'
+    remedy = f'look at {_farthest(c.x, e[k], c.rows)}: mend it or mark it missing'
     return [_Line('lonely', min(p[k], 1.0), f'>= {c.bounds.tail:g}', p[k] >= c.bounds.tail, remedy)]
 
 # %% ../nbs/03_normalize.ipynb #c9e527eb
@@ -1872,8 +1876,14 @@ def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds, series: Any) -
         with np.errstate(over='ignore', invalid='ignore'):
             z = (x.astype(np.float64) - center[rows]) / scale[rows]
             future_z = None if future is None else (future.astype(np.float64) - center[next_rows]) / scale[next_rows]
-        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, code, parts, future_parts, bounds))
+        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, code, parts, future_parts,
+                           _row_names(train), _row_names(valid), bounds))
     return cases
+
+
+def _row_names(X: Any) -> Sequence[Any]:
+    "Name rows as their table does: by the index of a pandas frame, else by their places."
+    return cast(Sequence[Any], X.index) if isinstance(X, pd.DataFrame) else range(2**62)
 
 
 def _labels(X: Any, table: _Table, series: Any) -> _Array:
