@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tft_nb.core import keep_memory
 from tft_nb.data import Panel, PanelSpec
 from tft_nb.loss import quantile_loss
 from tft_nb.model import TFT, SharedWindows
@@ -46,6 +47,7 @@ class Ticking:
 
 def build(panel, spec):
     "The network, the windows, one fixed step and the training loop."
+    keep_memory()
     p = Panel.from_frame(table(panel), SPEC)
     windows = p.windows(spec.encoder, spec.horizon) if GROUP == 1 else SharedWindows(p, spec.encoder, spec.horizon, size=GROUP, fork=FORK)
     rows = spec.batch // GROUP

@@ -36,7 +36,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from .core import InputError, nearest, pick_device
+from .core import InputError, keep_memory, nearest, pick_device
 from .guard import REASONS, ClipSchedule, Guard, StepReport, TrainingDiverged
 from .loss import quantile_loss
 from .model import TFT, TFTConfig, init_weights
@@ -1050,6 +1050,7 @@ class Trainer(_Epochs):
             move = getattr(windows, 'to', None)
             if move: move(self.device)
         self.history.interrupted = False
+        if self.device.type == 'cpu': keep_memory()
         with ExitStack() as held, _stop_requests() as asked, self.live, _together(self.folder):
             from_first(lambda: held.enter_context(lock_folder(self.folder)))
             self._prepare(train, valid)
