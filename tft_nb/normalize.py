@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -1266,7 +1266,7 @@ class Bounds:
     ratio: float = 30.0  # factor between the bulks of training and validation rows, either way
     duplicate: float = 0.9999999  # absolute correlation of two columns
     rows: float = 0.05  # share of rows that repeat another row in every number
-    leak: float = 0.8  # absolute correlation of a column's news with the target's news of later rows
+    leak: float = 0.75  # absolute correlation of a column's news with the target's news of later rows; of a known column, of any row
     text: float = 0.5  # share of a text column's cells that are numbers
     same: float = 0.97  # the same with the target's news of the same row: open, high and low stay below it
 
@@ -1324,9 +1324,22 @@ def _check_cells(c: _Case) -> list[_Line]:
         lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0),
                            'it never moves: drop it (as a target: there is nothing to forecast)'))
         if np.ptp(x) > 0 and c.scaling.kind in ('continuous', 'zero-inflated'):
-            longest = max(_stuck(c.x[p]) for p in c.parts)
+            longest = _longest_stop(c)
             lines.append(_within('stuck', longest, c.bounds.stuck, 'the feed stopped: cut these rows or mark them missing'))
     return lines
+
+
+def _longest_stop(c: _Case) -> float:
+    "Largest share of a series' rows, or half the share of its validation rows, at which the feed stood still."
+    series = [c.x[p] for p in c.parts]
+    whole, later = [series], []
+    if c.future is not None:
+        later = [c.future[q] for q in c.future_parts]
+        whole.append([np.concatenate(both) for both in zip(series, later, strict=True)])
+    stops = [_stuck(x) for x in sum(whole, [])] + [_stuck(x) / 2 for x in later]
+    still = [np.ptp(_here(x)) == 0 for x in (*series, *later) if len(x) >= 30 and np.isfinite(x).any()]
+    one = c.scaling.kind == 'continuous' and any(still) and np.mean(still) < 0.5  # a column that stands still in most series is static
+    return max(*stops, float(one))
 
 
 def _stuck(x: _Array) -> float:
@@ -1338,7 +1351,9 @@ def _stuck(x: _Array) -> float:
     k = int(np.argmax(lengths))
     value, run = x[ends[k]], int(lengths[k])
     elsewhere = int((x == value).sum()) - run
-    rare = elsewhere < 0.02 * (len(x) - run) and run > 3 * np.median(lengths)
+    others = np.delete(lengths, k)
+    usual = (np.log(len(lengths)) + 5) * others.mean() if len(others) else 0.0  # stairs of random length hardly ever have one so long
+    rare = elsewhere < 0.02 * (len(x) - run) and run > usual and len(others) > 0
     return run / len(x) if rare else 0.0
 
 # %% ../nbs/03_normalize.ipynb #86b0885d
@@ -1433,7 +1448,8 @@ def _logs(x: _Array) -> _Array | None:
 def _farthest(x: _Array, z: _Array, rows: Sequence[Any]) -> str:
     "Name the value farthest out."
     far = int(np.nanargmax(np.where(np.isfinite(z), np.abs(z), -1)))
-    return f'row {rows[far]} (value {x[far]:.6g})'
+    row = rows[far]
+    return f'row {", ".join(map(str, row)) if isinstance(row, tuple) else row} (value {x[far]:.6g})'
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a02
 def _lonely(u: _Array, parts: Sequence[_Array]) -> _Array:
@@ -1472,6 +1488,9 @@ def _check_sentinel(c: _Case) -> list[_Line]:
     k = _sentinel(values, counts, c.scaling)
     figure = 0 if k is None else int(counts[k])
     value = '' if k is None else f' {values[k]:.6g}'
+    if k is None and values[0] == 0:
+        figure = sum(_dropouts(c.x[p]) for p in c.parts)
+        value = ' 0'
     return [_Line('sentinel', figure, f'<= {c.bounds.sentinel}', figure <= c.bounds.sentinel, f'mark the value{value} as missing')]
 
 
@@ -1497,6 +1516,14 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
     return None
 
 
+def _dropouts(x: _Array) -> int:
+    "Count zeros that come after a first other value, in a series that otherwise never moves by a factor of two."
+    x = _here(x)
+    x = x[np.flatnonzero(x)[0]:] if x.any() else x
+    zeros, move = int((x == 0).sum()), np.abs(np.diff(np.log(x[x > 0])))
+    return zeros if len(move) > 30 and zeros < 0.3 * len(x) and np.quantile(move, 0.99) < np.log(2) else 0
+
+
 def _off_grid(values: _Array, k: int) -> bool:
     "Say whether value k has decimals that the other values never have."
     def off(v: _Array) -> _Array:
@@ -1513,7 +1540,7 @@ def _natural(values: _Array, counts: _Array, k: int, spread: float) -> bool:
         gap, near = (step[0], step[1:11]) if k == 0 else (step[-1], step[-11:-1])
         return bool(gap <= 5 * np.median(near) or (values[k] == 0 and not _zero(values, counts, k)))
     middle = _quantiles(values, counts.astype(float), np.array([0.5]))[0]
-    return bool(values[k] == 0 and abs(middle) < 0.5 * spread)
+    return bool(values[k] in (0, 1, 100) and abs(middle - values[k]) < 0.5 * spread)
 
 
 def _zero(values: _Array, counts: _Array, k: int) -> bool:
@@ -1596,7 +1623,7 @@ def _check_future(c: _Case) -> list[_Line]:
     beyond = min(_beyond(_here(z), _here(f), c.scaling.kind) for z, f in views)
     lines = [_within('future range', beyond, c.bounds.beyond, 'its unit or level changed: use changes or ratios, or mend the later rows')]
     if c.scaling.kind == 'continuous':
-        ratio = min((_bulk_ratio(_here(z), _here(f)) for z, f in views), key=lambda r: abs(np.log(max(r, 1e-300))))
+        ratio = _worst_ratio(c, views)
         lines.append(_within('future bulk', ratio, (1 / c.bounds.ratio, c.bounds.ratio), 'it stopped, or its unit changed, after training'))
         lines.append(_within('future jump', _jump(c, *views[-1]), c.bounds.jump, 'its unit or level changed where training ends'))
         lines.append(_Line('clock', float((_here(c.future_z) > np.nanmax(c.z)).mean()), '< 1 where it only rises', not _clock(c),
@@ -1609,6 +1636,14 @@ def _beyond(z: _Array, f: _Array, kind: str) -> float:
     low, high = np.quantile(z, [0.005, 0.995]) if kind == 'continuous' else (z.min(), z.max())
     wide = 3 * (high - low)
     return float(((f < low - wide) | (f > high + wide)).mean())
+
+
+def _worst_ratio(c: _Case, views: Sequence[tuple[_Array, _Array]]) -> float:
+    "The ratio of bulks furthest from 1: of all rows or of one series with 50 rows or more on both sides, in the kinder view."
+    def far(r: float) -> float: return abs(float(np.log(max(r, 1e-300))))
+    pairs = [(p, q) for p, q in zip(c.parts, c.future_parts, strict=True) if min(len(p), len(q)) >= 50]
+    groups = [views, *([(z[p], f[q]) for z, f in views] for p, q in pairs)]
+    return max((min((_bulk_ratio(_here(z), _here(f)) for z, f in group), key=far) for group in groups), key=far)
 
 
 def _bulk_ratio(z: _Array, f: _Array) -> float:
@@ -1706,23 +1741,28 @@ def _foreknown(x: _Array, y: _Array, series: _Array, leads: int = 32, past: int 
     return float(r.max()), int(r.argmax()) + 1
 
 
-def _check_leak(cases: Sequence[_Case], target: Any, values: _Array | None) -> dict[Any, list[_Line]]:
+def _check_leak(columns: Mapping[Any, _Array], goal: _Array, series: _Array, known: Collection[Any], b: Bounds) -> dict[Any, list[_Line]]:
     "Columns that share the target's news now or ahead of it."
-    series, b = cases[0].series, cases[0].bounds
     order = np.argsort(series, kind='stable')
-    s = series[order]
-    goal = next(c.z for c in cases if c.name == target) if values is None else _scaled_target(values)
-    near = _near(goal)[order]
-    news, out = _news(_bounded(goal)[order], s), dict[Any, list[_Line]]()
-    for c in cases:
-        if c.name == target or c.scaling.kind == 'constant':
-            continue
-        x, z = _bounded(c.z)[order], _near(c.z)[order]
-        same, (ahead, lead) = _same(_news(x, s), news), max(_foreknown(z, near, s), _foreknown(_scores(z), _scores(near), s))
-        now = same / b.same > ahead / b.leak
+    s, near, out = series[order], _near(goal)[order], dict[Any, list[_Line]]()
+    ranks = _scores(near)
+    views, news = (near, ranks, _scores(np.abs(ranks))), [_news(u, s) for u in (_bounded(goal)[order], ranks)]
+    for name, column in columns.items():
+        x, z = _bounded(column)[order], _near(column)[order]
+        rank = _scores(z)
+        same, most = _same(_news(x, s), news[0]), b.same
+        if name in known: same, most = max(same, _same(_news(rank, s), news[1])), b.leak
+        ahead, lead = max(_foreknown(u, y, s) for u, y in zip((z, rank, rank), views, strict=True))
+        now = same / most > ahead / b.leak
         what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
-        out[c.name] = [_within('leak', same if now else ahead, b.same if now else b.leak, f'{what}: drop or lag it')]
+        out[name] = [_within('leak', same if now else ahead, most if now else b.leak, f'{what}: drop or lag it')]
     return out
+
+
+def _categories(X: Any, names: Collection[Any]) -> dict[Any, _Array]:
+    "Columns of up to 100 kinds as numbers, in the order of their names."
+    some = {name: pd.Series(list(X[name]), dtype=object).astype(str) for name in names}
+    return {name: np.asarray(pd.factorize(x, sort=True)[0], np.float64) for name, x in some.items() if 1 < x.nunique() <= 100}
 
 
 def _near(z: _Array) -> _Array:
@@ -1763,10 +1803,10 @@ def _check_rows(cases: Sequence[_Case], b: Bounds) -> list[_Line]:
     return [_within('duplicate rows', float(rows.duplicated().mean()), b.rows, 'drop rows that were delivered twice')]
 
 
-def _check_text(X: Any, series: set[Any], b: Bounds) -> list[dict[str, Any]]:
+def _check_text(X: Any, names: Collection[Any], b: Bounds) -> list[dict[str, Any]]:
     "Columns of text that are numbers in most cells: a thousands separator or a word kept them from being read. Codes and dates are left alone."
     rows = []
-    for name in _take(X, []).others - series:
+    for name in names:
         count = pd.Series(list(X[name]), dtype=object).value_counts()
         count = count[[isinstance(v, str) for v in count.index]]
         text = pd.Series(count.index, dtype=object)
@@ -1823,17 +1863,21 @@ def verify(
     target: Any = None,  # name (or column number) of the target, or its values for the training rows
     bounds: Bounds | None = None,  # `None` for the defaults
     series: Any = None,  # column that tells series apart, where the normalizer pools them
+    known: Collection[Any] = (),  # columns known in advance: a forecast by copying, if they move with the target
 ) -> Verification:  # `.ok`, `.failures`, `.table`, `.culprits`, `.raise_if_failed()`, `.plot()`
     "Judge every column as the network will see it, on the stored dtype, with training and validation rows."
-    cases = _cases(normalizer, train, valid, bounds or Bounds(), series)
-    values = None if target is None or isinstance(target, (str, int, tuple)) else np.asarray(target, np.float64).reshape(-1)
-    if values is None and target is not None and target not in [c.name for c in cases]:
-        raise InputError(f'target must be a fitted column or values, got {target!r}{nearest(target, normalizer.names_)}')
-    if values is not None and len(values) != len(cases[0].x):
-        raise InputError(f'target must have one value per training row, got {len(values)} for {len(cases[0].x)} rows')
-    unused, shared = _unused(cases), [_check_pairs(cases), {} if target is None else _check_leak(cases, target, values)]
-    rows = [{'column': '(rows)'} | line._asdict() for line in _check_rows(cases, cases[0].bounds)]
-    rows += _check_text(train, {*_by(normalizer), series}, cases[0].bounds)
+    bounds = bounds or Bounds()
+    if not isinstance(bounds, Bounds):
+        raise InputError(f'bounds must be Bounds, got {type(bounds).__name__}: write Bounds(missing=0.1)')
+    cases, by = _cases(normalizer, train, valid, bounds, series), {*_by(normalizer), series}
+    goal, own = _goal(cases, target)
+    words = _take(train, []).others - by
+    others = {c.name: c.z for c in cases if c.name != own and c.scaling.kind != 'constant'} | _categories(train, words)
+    leaks = {} if goal is None else _check_leak(others, goal, cases[0].series, known, bounds)
+    unused, shared = _unused(cases), [_check_pairs(cases), leaks]
+    rows = [{'column': '(rows)'} | line._asdict() for line in _check_rows(cases, bounds)]
+    rows += _check_text(train, words, bounds)
+    rows += [{'column': name} | line._asdict() for name in words & leaks.keys() for line in leaks[name]]
     for c in cases:
         lines = [line for check in _CHECKS for line in check(c)] + [line for s in shared for line in s.get(c.name, [])]
         rows += [{'column': c.name} | line._asdict() for line in lines if not (line.check == 'dead' and c.name in unused)]
@@ -1841,6 +1885,21 @@ def verify(
     before, after = (pd.DataFrame({c.name: np.quantile(_here(v), q) for c, v in zip(cases, vs, strict=True) if len(_here(v))}, index=q).T
                      for vs in ([c.x for c in cases], [c.t for c in cases]))
     return Verification(pd.DataFrame(rows), before, after)
+
+
+def _goal(cases: Sequence[_Case], target: Any) -> tuple[_Array | None, Any]:
+    "The target's standardized values, and its name if it is a column."
+    names = [c.name for c in cases]
+    if target is None or isinstance(target, (str, int, np.integer, tuple)) and not isinstance(target, bool):
+        if target is not None and target not in names:
+            raise InputError(f'target must be a fitted column or values, got {target!r}{nearest(str(target), names)}')
+        return next((c.z for c in cases if c.name == target), None), target
+    try: values = np.asarray(target, np.float64).reshape(-1)
+    except (TypeError, ValueError): values = np.zeros(0)
+    if len(values) != len(cases[0].x) or not np.isfinite(values).any():
+        raise InputError(f'target must be the name of a column or one number for each of {len(cases[0].x)} training rows, '
+                         f'got {type(target).__name__} of {np.size(target)}: pass one of them')
+    return _scaled_target(values), None
 
 
 _CHECKS = (_check_cells, _check_scale, _check_tail, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_precision,
@@ -1853,6 +1912,9 @@ def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds, series: Any) -
     by = _by(n) or [series] * (series is not None and series not in n.names_)
     table, later = _take(train, by), None if valid is None else _take(valid, by)
     places = _match(n, table)
+    lost = [] if later is None else [c for c in table.names if c not in later.names]
+    if lost:
+        raise InputError(f'valid must have the columns of train, {lost[0]!r} is missing: add it')
     after = [] if later is None else [later.names[[n.names_[j] for j in _match(n, later)].index(n.names_[j])] for j in places]
     rows = np.zeros(len(table.columns[0]), int) if table.keys is None else _series_of(n, table.keys)
     next_rows = np.zeros(0 if later is None else len(later.columns[0]), int)
@@ -1887,11 +1949,11 @@ def _row_names(X: Any) -> Sequence[Any]:
 
 
 def _labels(X: Any, table: _Table, series: Any) -> _Array:
-    "Tell the series of a table's rows apart: by its keys, or else by the column of text with most values, if each has 30 rows or more."
+    "Tell the series of a table's rows apart: by its keys, or else by a column of text whose values come one after the other, 30 rows or more each."
     keys: Any = table.keys if table.keys is not None or series is None else list(X[series])
     if keys is None:
         text = {c: pd.Series(list(X[c]), dtype=object).astype(str) for c in sorted(table.others, key=str)}
-        some = [t for t in text.values() if t.nunique() <= len(t) / 30]
+        some = [t for t in text.values() if (t != t.shift()).sum() == t.nunique() <= len(t) / 30]
         keys = max(some, key=lambda t: t.nunique()) if some else np.zeros(len(table.columns[0]))
     return np.asarray(pd.Index(keys, dtype=object).map(str), dtype=object)
 
@@ -1937,7 +1999,8 @@ def normalize_data(
     if x.ndim != 3 or not x.size or goal.ndim not in (1, 2) or len(goal) != len(x):
         raise NormalizationError(f'X must be (sample, time, feature), y (sample,) or (sample, horizon) of as many samples, '
                                  f'got {x.shape} and {goal.shape}: reshape them')
-    rows = pd.DataFrame(x.reshape(-1, x.shape[-1])).drop_duplicates().to_numpy()
+    places = pd.MultiIndex.from_product([range(n) for n in x.shape[:2]])  # rows are named by sample and step
+    rows = pd.DataFrame(x.reshape(-1, x.shape[-1]), places).drop_duplicates()
     steps = goal.reshape(len(goal), -1)
     bounds = bounds or Bounds()
     bad = verify(Normalizer().fit(rows), rows, bounds=bounds).failures
