@@ -29,14 +29,14 @@ import pandas as pd
 import torch
 
 from .core import InputError, environment, nearest, pick_device, seed_everything
-from .data import Panel, PanelSpec, Windows, faults, load_stocks, read_table, read_times, stock_features, stock_spec
+from .data import Panel, PanelSpec, Windows, check_column, faults, load_stocks, read_table, read_times, stock_features, stock_spec
 from .diagnose import Diagnosis, diagnose, scan
 from .forecast import fit_normalizers, importance, levels, naive_forecasts, plot_fans, plot_importance, predict, scale_by, score
 from .guard import TrainingDiverged, read_replay
 from .loss import quantile_loss
 from .model import TFT
 from .monitor import Monitor, dashboard, warning_signs
-from .normalize import NormalizationError, Normalizer, Verification, check_machine, verify
+from .normalize import NormalizationError, Normalizer, Verification, check_machine, clipped, verify
 from .train import RUN_FILES, History, ProcessLost, TrainConfig, Trainer, from_first, join_processes, rank, write_whole
 
 # %% ../nbs/12_cli.ipynb #e3fa9bcc
@@ -101,6 +101,21 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     return p
 
 # %% ../nbs/12_cli.ipynb #b2fb88f0
+def _too_many_kinds(
+    df: pd.DataFrame,  # the user's table
+    columns: Sequence[str],  # inputs that may be text
+) -> dict[str, str]:  # column of text with more kinds than a network could learn → what to do
+    "Find text that is no category: a name, a date, or numbers that were not read as such."
+    found = {}
+    for c in columns:
+        x = df[c]
+        text = x.dtype == object or isinstance(x.dtype, (pd.StringDtype, pd.CategoricalDtype))
+        if text and (n := x.astype(str).nunique()) > 100 and pd.to_numeric(x.astype(str), errors='coerce').notna().mean() < 0.5:
+            found[c] = (f'a categorical input has at most 100 kinds, {c!r} has {n}, such as {x.dropna().iloc[0]!r}: make it numbers, or '
+                        'leave it out')
+    return found
+
+
 def user_spec(
     df: pd.DataFrame,  # the user's table
     args: argparse.Namespace,  # options of `tft_train`
@@ -109,14 +124,12 @@ def user_spec(
     for name in ('series', 'time', 'target'):
         if not getattr(args, name):
             raise InputError(f'--data needs --series, --time and --target, --{name} is missing: name one of {", ".join(map(str, df.columns[:20]))}')
+    for c in (args.series, args.time, *args.target, *args.known, *args.static, *(args.observed or [])): check_column(df, c)
     taken = {args.series, args.time, *args.target, *args.known, *args.static}
     observed = args.observed if args.observed is not None else [c for c in df.columns if c not in taken]
     target = args.target[0] if len(args.target) == 1 else tuple(args.target)
     spec = PanelSpec(args.series, args.time, target, tuple(args.known), tuple(observed), tuple(args.static))
-    for c in (*spec.known, *spec.observed):
-        text = c in df and not pd.api.types.is_numeric_dtype(df[c]) and pd.to_numeric(df[c], errors='coerce').isna().mean() > 0.5
-        if text and df[c].nunique() > 100:
-            raise InputError(f'a categorical input has at most 100 kinds, {c!r} has {df[c].nunique()}: leave it out with --observed')
+    for line in _too_many_kinds(df, [*spec.known, *spec.observed]).values(): raise InputError(f'{line}: name the others in --observed')
     return spec
 
 # %% ../nbs/12_cli.ipynb #03f965e4
@@ -189,7 +202,8 @@ def settings(
     return hidden, getattr(TrainConfig, args.recipe)(**sizes, seed=args.seed, device=args.device)
 
 # %% ../nbs/12_cli.ipynb #24ad3197
-FATAL = ('finite', 'missing', 'dead', 'spread', 'bulk', 'leak')      # failed checks that stop a training
+FATAL = ('finite', 'missing', 'dead', 'spread', 'bulk')      # failed checks that stop a training, besides leaks of some kinds
+_STAND_INS = '(all rows)', '(row)'      # columns that stand in for series and time where a table has none
 SHOWN = ('bulk', 'spread', 'tail', 'clipped', 'offset', 'missing', 'precision', 'future range', 'leak')      # in the printed table, and what failed
 
 
@@ -216,6 +230,14 @@ def verification_text(
     return '\n'.join([*lines, *(f'  {f}' for f in check.failures)])
 
 # %% ../nbs/12_cli.ipynb #c848be5f
+def _judged(frame: pd.DataFrame, series: str, time: str, numbers: list[str]) -> pd.DataFrame:
+    "Rows as `verify` wants them: named by series and time where the table does, categories as text."
+    keys = [frame[c] for c in (series, time) if c not in _STAND_INS]
+    words = frame[[c for c in frame if c not in (series, time, *numbers)]].astype(str)
+    rows = frame[list(dict.fromkeys([series, *numbers]))].join(words)
+    return rows.set_axis(pd.MultiIndex.from_arrays(keys, names=[None] * len(keys)), axis=0) if keys else rows
+
+
 def _notes(train: pd.DataFrame, series: str, targets: Sequence[str], horizon: int) -> str:
     "What is no fault and yet worth a line before a training."
     return ''.join(f'note: {c!r} is a level: its last value leaves {r:.1%} of its variance {horizon} steps later. '
@@ -233,16 +255,16 @@ def prepare(
     for name, part in parts.items():
         if not len(part): raise InputError(f'every part needs rows, {name} has none: give more rows')
     inputs, targets = fit_normalizers(parts['train'])
-    series, columns = panel.spec.series, [panel.spec.series, *panel.values]
-    check = verify(inputs, parts['train'].frame[columns], parts['valid'].frame[columns], target=panel.spec.targets[0], series=series)
+    spec, (train, valid) = panel.spec, (_judged(parts[k].frame, panel.spec.series, panel.spec.time, list(panel.values)) for k in ('train', 'valid'))
+    check = verify(inputs, train, valid, target=spec.targets[0], series=spec.series, known=spec.known)
     print('\nNormalization, verified on training and validation rows')
     print(verification_text(inputs, check), flush=True)
     failed = check.table[~check.table.ok]
-    idle = failed.column.isin(panel.spec.observed) & failed.remedy.str.contains('own row')      # the encoder sees the target's past anyhow
-    fatal = failed[failed.check.isin(FATAL) & ~idle]
+    copy = (failed.figure > 0.9999) & ~failed.remedy.str.contains('own row')      # that, the encoder sees of the target itself
+    fatal = failed[failed.check.isin(FATAL) | (failed.check == 'leak') & (copy | failed.column.isin(spec.known))]
     if len(fatal): raise NormalizationError(f'{_replace(check, table=fatal).failures[0]}; or leave it out: name the others in --observed')
     if len(failed): print(f'{len(failed)} failed checks do not stop the training: judge them before you believe its scores', flush=True)
-    print(_notes(parts['train'].frame, series, panel.spec.targets, horizon), end='', flush=True)
+    print(_notes(parts['train'].frame, spec.series, spec.targets, horizon), end='', flush=True)
     windows = {}
     for name, part in parts.items():
         try: windows[name] = part.transform(inputs, targets).windows(encoder, horizon)
@@ -415,12 +437,16 @@ def check_parser() -> argparse.ArgumentParser:  # of `tft_check`
 def _readable(df: pd.DataFrame, series: str | None, time: str | None, target: str | None) -> tuple[pd.DataFrame, str, str, dict[str, str]]:
     "The rows that can be read, in time order within series; the two columns that tell them apart; and what a training would refuse."
     if len(df) < 2: raise InputError(f'a table needs at least 2 rows, got {len(df)}: give more rows')
-    df = df.assign(**{'(all rows)': 0} if series is None else {})
-    series = series or '(all rows)'
-    if series in df and time is None: df = df.assign(**{'(row)': df.groupby(series, dropna=False).cumcount()})
-    time = time or '(row)'
+    for c in (series, time, target):
+        if c is not None: check_column(df, c)
+    for c in _STAND_INS:
+        if c in df: raise InputError(f'{c!r} cannot be the name of a column here, the table has it: rename it')
+    if len({series, time, target} - {None}) < sum(c is not None for c in (series, time, target)):
+        raise InputError(f'series, time and target must be different columns, got {series}, {time} and {target}: name others')
+    if series is None: series, df = _STAND_INS[0], df.assign(**{_STAND_INS[0]: 0})
+    if time is None: time, df = _STAND_INS[1], df.assign(**{_STAND_INS[1]: df.groupby(series, dropna=False).cumcount()})
     roles = {**{c: 'observed' for c in df if c not in (series, time)}, **({target: 'target'} if target else {})}
-    found = faults(df, series, time, roles)
+    found = _too_many_kinds(df, [c for c, role in roles.items() if role == 'observed']) | faults(df, series, time, roles)
     df = df.assign(**{time: read_times(df[time])}).dropna(subset=[series, time]).sort_values([series, time])
     return df.drop(columns=[c for c in found if c in roles and not pd.api.types.is_numeric_dtype(df[c])]), series, time, found
 
@@ -431,8 +457,9 @@ def _verified(df: pd.DataFrame, roles: Sequence[str | None]) -> bool:
     numbers = [c for c in df if c not in (series, time) and pd.api.types.is_numeric_dtype(df[c]) and not pd.api.types.is_bool_dtype(df[c])]
     if not numbers: raise InputError('; '.join(['a table needs a column of numbers, this one has none', *found.values()]))
     targets, steps = [c for c in numbers if c == roles[2]], df[time].drop_duplicates().sort_values()
+    if not len(df): raise InputError('; '.join(['a table needs rows with a series and a time', *found.values()]))
     early = df[time] <= steps.iloc[int(0.85 * (len(steps) - 1))]
-    train, valid = df[early].drop(columns=time), df[~early].drop(columns=time)
+    train, valid = (_judged(df[part], series, time, numbers) for part in (early, ~early))
     by = scale_by(train, series, targets or numbers)
     normalizer = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
     check = verify(normalizer, train, valid if len(valid) else None, targets[0] if targets else None, series=series)
@@ -452,6 +479,8 @@ def tft_check(
         machine = check_machine(args.checkpoints, pick_device(args.device))
         print(_terse(machine).to_string(index=False), flush=True)
         stocks = args.file is None
+        if stocks and (given := [n for n in ('series', 'time', 'target') if getattr(args, n)]):
+            raise InputError(f'--{given[0]} describes a table, and none is given: name a file')
         df = stock_features(load_stocks()) if stocks else read_table(args.file)
         sound = _verified(df, ('symbol', 'date', 'log_range') if stocks else (args.series, args.time, args.target))
         return int(not (machine.ok.all() and sound))
@@ -469,12 +498,16 @@ def diagnose_parser() -> argparse.ArgumentParser:  # of `tft_diagnose`
     return p
 
 
-def _windows_of(run: dict[str, Any], file: str | None, model: TFT, notes: dict[str, Any]) -> Windows:
-    "The windows of a table as the run would normalize them."
-    panel, _ = load_panel(argparse.Namespace(**{**run, **({'data': file} if file else {})}))
+def _windows_of(run: dict[str, Any], file: str | None, model: TFT, notes: dict[str, Any]) -> tuple[Windows, pd.Series]:
+    "The windows of a table as the run would normalize them, and the columns that lie beyond what its normalizer keeps apart."
+    spec = PanelSpec(**notes['spec'])
+    panel = Panel.from_frame(read_table(file), spec) if file else load_panel(argparse.Namespace(**run))[0]
     inputs, targets = (Normalizer.from_state_dict(notes[k]) for k in ('inputs', 'targets'))
+    for c in panel.values.columns.symmetric_difference(inputs.names_):
+        raise InputError(f'column {c!r} must be what it was in the run, {"text" if c in panel.values else "numbers"}, it is not: mend the table')
+    beyond = clipped(inputs, panel.frame[list(dict.fromkeys([*([inputs.by] if inputs.by else []), *panel.values]))])
     known = _replace(panel, vocabulary={k: tuple(v) for k, v in notes['vocabulary'].items()})
-    return known.transform(inputs, targets).windows(model.config.encoder, model.config.horizon)
+    return known.transform(inputs, targets).windows(model.config.encoder, model.config.horizon), beyond[beyond > 0.05]
 
 
 def _diagnose_batch(model: TFT, batch: dict[str, Any]) -> Diagnosis:
@@ -490,7 +523,7 @@ def _diagnose_batch(model: TFT, batch: dict[str, Any]) -> Diagnosis:
 def _scan_table(file: str) -> int:
     "Print the flagged columns of a table; the exit code."
     df, *_, found = _readable(read_table(file), None, None, None)
-    numbers = df.select_dtypes('number').drop(columns=['(all rows)', '(row)'])
+    numbers = df.select_dtypes('number').drop(columns=list(_STAND_INS))
     table = scan(numbers)
     bad = table[~table.flag.isin(['', 'constant'])]       # a constant column tells nothing, and harms nothing
     print(f'{len(table)} numeric columns, taken as a network would get them, {len(bad)} flagged')
@@ -512,14 +545,17 @@ def tft_diagnose(
         folder = Path(args.checkpoint) if args.checkpoint else Path(args.replay).parent
         trainer = Trainer.resume(folder, device='cpu', show=False)
         model = cast(TFT, trainer.model)
+        beyond = pd.Series(dtype=float)
         if args.replay:
             batch, _ = read_replay(args.replay, model)
         else:
-            windows = _windows_of(vars(_resumed(argparse.Namespace(resume=str(folder), device='cpu'))[0]), args.file, model, trainer.notes)
+            windows, beyond = _windows_of(vars(_resumed(argparse.Namespace(resume=str(folder), device='cpu'))[0]), args.file, model, trainer.notes)
             batch = windows.batch(torch.linspace(0, len(windows) - 1, min(256, len(windows))).long())
         found = _diagnose_batch(model, batch)
         print(found)
-        return int(found.kind != 'healthy')
+        for c, share in beyond.items():
+            print(f'column {c}: {share:.0%} of its cells lie beyond the range that its normalizer keeps apart: its unit or level has changed')
+        return int(found.kind != 'healthy' or len(beyond) > 0)
 
     return _exit_code('tft_diagnose', job)
 
