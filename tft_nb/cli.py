@@ -328,7 +328,6 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     print(f'{"data":<10} {panel}', flush=True)
     options = {**vars(args), 'data_sha256': sha, 'out': str(folder), 'resume': None}
     _check_same_data(folder, sha)
-    from_first(lambda: write_whole(folder / 'run.json', json.dumps(options, indent=1).encode()))
     seed_everything(args.seed)
     windows, inputs, targets, check = prepare(panel, args.encoder, args.horizon)
     hidden, config = settings(args)
@@ -339,6 +338,7 @@ def _run(args: argparse.Namespace, folder: Path) -> int:
     else:
         model = TFT.from_panel(windows['train'].panel, encoder=args.encoder, horizon=args.horizon, hidden=hidden,
                                dropout=args.dropout, **({} if args.dropout else {'unknown_rate': 0.0}))
+        from_first(lambda: write_whole(folder / 'run.json', json.dumps(options, indent=1).encode()))      # so far, a refusal leaves no trace
         notes = {'inputs': inputs.state_dict(), 'targets': targets.state_dict(), 'spec': asdict(panel.spec),
                  'vocabulary': {k: list(v) for k, v in windows['train'].panel.vocabulary.items()}}
         trainer = Trainer(model, config, folder, notes=notes, **hooks)

@@ -12,6 +12,7 @@ import importlib
 import inspect
 import json
 import math
+import os
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +37,9 @@ class ClipSchedule:
     quantile: float | None = None  # after 20 steps, clip at this quantile (0 to 1) of the recent norms instead
 
     def __post_init__(self) -> None:
-        stages = tuple((int(e), int(b), float(v)) for e, b, v in self.stages)
+        try: stages = tuple((int(e), int(b), float(v)) for e, b, v in self.stages)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(f'stages must be triples (epoch, batch, norm), got {self.stages!r}: write ((0, 0, 1.0),), say') from None
         object.__setattr__(self, 'stages', stages)
         if not stages or stages[0][:2] != (0, 0) or list(stages) != sorted(stages, key=lambda s: s[:2]):
             raise InputError(f'stages must rise from (0, 0, norm), got {stages}: write (epoch, batch, norm) in order')
@@ -50,6 +53,20 @@ class ClipSchedule:
     ) -> float:  # largest norm applied, in the gradient's unit
         "Look up the norm of this batch."
         return [v for e, b, v in self.stages if (e, b) <= (epoch, batch)][-1]
+
+    @classmethod
+    def of(
+        cls,
+        clip: Any,  # a norm, `(epoch, batch, norm)` stages, `'adaptive'`, a schedule or None: no clip
+    ) -> 'ClipSchedule | None':  # the schedule that it means
+        "Read a setting."
+        if clip is None or isinstance(clip, ClipSchedule): return clip
+        if isinstance(clip, str) and clip == 'adaptive': return cls.adaptive()
+        if isinstance(clip, (tuple, list)): return cls(tuple(clip))
+        try: norm = math.nan if isinstance(clip, (str, bool)) else float(clip)
+        except (TypeError, ValueError, OverflowError): norm = math.nan
+        if not norm > 0: raise InputError(f"clip must be a positive norm, stages, 'adaptive' or None, got {clip!r}: pass 1.0, say")
+        return cls.constant(norm)
 
     @classmethod
     def incident(cls) -> 'ClipSchedule':  # three stages
@@ -298,10 +315,12 @@ def write_replay(
     spec = {'format': 'tft_nb replay 1', 'batch': _pack(batch, 'batch', tensors), 'facts': facts}
     if model is not None: spec['model'] = _pack(model.state_dict(), 'model', tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path.with_name(path.name + '.safetensors'))
-    res = path.with_name(path.name + '.json')
-    res.write_text(json.dumps(spec, indent=1))
-    return res
+    stored, told, part = (path.with_name(path.name + end) for end in ('.safetensors', '.json', '.part'))
+    save_file(tensors, part)
+    os.replace(part, stored)       # each file appears whole
+    part.write_text(json.dumps(spec, indent=1))
+    os.replace(part, told)
+    return told
 
 
 def read_replay(
@@ -450,7 +469,7 @@ class Guard:
         model: nn.Module,  # the network in training, in the form that is called (compiled, wrapped)
         optimizer: torch.optim.Optimizer,  # on a GPU with `fused=True`: then no step waits for the device
         *,
-        clip: ClipSchedule | float | None = 1.0,  # largest norm applied
+        clip: ClipSchedule | float | str | Sequence[Any] | None = 1.0,  # largest norm applied, or what else `ClipSchedule.of` reads
         brake: float | str | None = 'adaptive',  # skip above this norm; `'adaptive'`: 20 times the recent median
         limit: float | str | None = 300.0,  # skip batches with a column beyond it; `'adaptive'`: 1,000 times its usual, for raw data
         scaler: torch.amp.GradScaler | None = None,  # for float16
@@ -468,7 +487,7 @@ class Guard:
         _check_optimizer(optimizer)
         self.model, self.optimizer, self.loss_fn = model, optimizer, loss_fn
         self.scaler = scaler if scaler is not None and scaler.is_enabled() else None
-        self.clip = ClipSchedule.constant(clip) if isinstance(clip, (int, float)) else clip
+        self.clip = ClipSchedule.of(clip)
         self.patience, self.every = patience, every
         self.replay = None if replay is None else Path(replay)
         self.device: torch.device = next(p.device for group in optimizer.param_groups for p in group['params'])

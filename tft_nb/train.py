@@ -138,22 +138,12 @@ def _check_config(c: TrainConfig) -> None:
         raise InputError(f'betas must be two numbers from 0 to below 1, got {c.betas!r}: pass (0.9, 0.999)')
     if not isinstance(c.device, str) or c.device.startswith('meta'):
         raise InputError(f"device must be the name of one that computes, got {c.device!r}: pass 'auto'")
-    schedule = _clip_schedule(c.clip)
+    schedule = ClipSchedule.of(c.clip)
     if schedule and any(3e38 < norm < math.inf for *_, norm in schedule.stages):
         raise InputError(f'clip must fit into float32, got {c.clip}: pass None for no clip')
 def _is_number(x: Any) -> bool:
     "Whether it is a whole or a real number."
     return isinstance(x, (int, float)) and not isinstance(x, bool)
-
-
-def _clip_schedule(clip: Any) -> ClipSchedule | None:
-    "The guard's schedule for the `clip` of a configuration."
-    if clip is None or isinstance(clip, ClipSchedule): return clip
-    if clip == 'adaptive': return ClipSchedule.adaptive()
-    try: return ClipSchedule(clip) if isinstance(clip, tuple) else ClipSchedule.constant(float(clip))
-    except InputError: raise
-    except (TypeError, ValueError, ArithmeticError):
-        raise InputError(f"clip must be a norm, stages, 'adaptive' or None, got {clip!r}: pass 1.0, say") from None
 
 # %% ../nbs/08_train.ipynb #ba2d9771
 def learning_rate(
@@ -723,7 +713,7 @@ def _epoch_row(trainer: '_Run') -> dict[str, Any]:
     idle = sum(r['idle'] * r['train_seconds'] for r in h.epoch_rows)
     took = max(trainer.spent - before, 1e-9)
     return dict(zip(_EPOCH, (len(h.epoch_rows), trainer.step, float(steps[-1, -2]), float(loss.mean()), float(np.median(norm)), float(norm.max()),
-                             int(skipped.sum()), trainer.spent, took, n * trainer.per_batch / took, (trainer.idle - idle) / took,
+                             int(skipped.sum()), trainer.spent, took, n * trainer.per_step / took, (trainer.idle - idle) / took,
                              _memory_mb(trainer.device)), strict=True))
 
 # %% ../nbs/08_train.ipynb #0e127d00
@@ -899,13 +889,13 @@ class _Run:
         self.quantiles = _quantiles(model)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=c.lr, betas=c.betas, eps=c.eps, weight_decay=c.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type) if c.precision == 'float16' else None
-        self.guard = Guard(model, self.optimizer, clip=_clip_schedule(c.clip), brake=c.brake, limit=c.limit, scaler=self.scaler,
+        self.guard = Guard(model, self.optimizer, clip=ClipSchedule.of(c.clip), brake=c.brake, limit=c.limit, scaler=self.scaler,
                            replay=self.folder, loss_fn=lambda y, target, mask=None, weight=None:
                            quantile_loss(y.float(), target, self.quantiles, mask=mask, weight=weight))
         self.history = History()
         self.live = _Live(show and rank() == 0)
         self.step = self.total = self.bad_epochs = 0
-        self.per_batch = c.batch_size  # windows per step, fewer where there are not so many
+        self.per_batch = self.per_step = c.batch_size  # windows or groups per step, fewer where there are not so many; windows per step
         self.best_score, self.spent, self.idle = math.inf, 0.0, 0.0  # q-risk; seconds of training; seconds waiting for windows
         self.weights = {k: v for k, v in model.state_dict().items() if v.is_floating_point()}  # live views
         self.ema = {k: v.clone() for k, v in self.weights.items()} if c.ema else {}
@@ -1079,6 +1069,7 @@ class Trainer(_Epochs):
                              f'got {data[0]} and {data[2]} or other values: pass the same table, encoder and horizon')
         fresh, self.data = not self.data, data
         self.per_batch = min(c.batch_size, count)
+        self.per_step = self.per_batch * getattr(train, 'size', 1)
         self.history.per_epoch = min(c.steps_per_epoch or count, count // self.per_batch)
         self.total = c.epochs * self.history.per_epoch
         if fresh: _initialize(self, train)
@@ -1195,23 +1186,25 @@ class Ladder:
         train: Source,  # training windows
         valid: Source,  # held-out windows
         seen: int,  # budget: windows to train on, over all rungs
-    ) -> TFT:  # the trained network; also `.model`
+    ) -> TFT:  # the network of the best healthy window; also `.model`
         "Climb until the budget is spent, or Ctrl-C."
         rung, top, first_width, good = 0, len(self.rungs) - 1, self.model.config.hidden, None
-        best, spent = math.inf, 0
+        best, spent, winner = math.inf, 0, self.model
         while spent < seen:
             r = self.rungs[rung]
             trainer = self._trainer(r, first_width, good)
             reason, loss = self._try(trainer, train, valid, best)
             if trainer.history.interrupted: break
-            spent += len(trainer.history) * trainer.per_batch
+            spent += len(trainer.history) * trainer.per_step
             self.rows.append({'rung': rung, **asdict(r), 'seen': spent, 'valid_loss': loss, 'healthy': not reason, 'reason': reason})
             if not reason:
+                if loss < best: winner = trainer.model  # type: ignore[assignment]
                 self.model, good, best = trainer.model, trainer, min(loss, best)  # type: ignore[assignment]
                 rung = min(rung + 1, top)
             elif rung == 0: break
             else: rung = top = rung - 1
-        return self.model
+        self.model = winner
+        return winner
 
     def _trainer(self, r: Rung, first_width: int, good: Trainer | None) -> Trainer:
         "A trainer for one window, which starts from the last good state."
