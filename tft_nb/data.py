@@ -486,7 +486,10 @@ class Windows:
         index: Tensor | Sequence[int],  # numbers of windows, each from 0 to `len(self) - 1`
     ) -> Tensor:  # `(batch, encoder + horizon)` row numbers of `panel.frame`
         "Tell which rows the windows cover."
-        start = self.starts[torch.as_tensor(index, device=self.starts.device)]
+        index = torch.as_tensor(index, device=self.starts.device)
+        if index.device.type == 'cpu' and index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(self):
+            raise InputError(f'numbers of windows must be from 0 to {len(self) - 1}, got {int(index.min())} to {int(index.max())}: pass others')
+        start = self.starts[index]
         return start[:, None] + torch.arange(self.encoder + self.horizon, device=start.device)
 
     def batch(

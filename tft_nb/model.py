@@ -140,6 +140,8 @@ def check_batch(
     dtype: torch.dtype = torch.float32,  # of the real inputs
 ) -> None:
     "Raise an `InputError` that names what is missing, misshapen, of a wrong type or out of range."
+    if not (isinstance(batch, Mapping) and all(isinstance(v, Tensor) for v in batch.values())):
+        raise InputError(f'a batch must be a dict of tensors, got {type(batch).__name__}: take it from Windows.batch')
     span = _span(config, batch)
     size = next((len(v) for k, v in batch.items() if k in _expected(config, 1, 1)), 0)
     for key, (shape, codes) in _expected(config, span, span + config.horizon).items():
@@ -340,8 +342,9 @@ class TFT(_Network):
         return_interpretation: bool = False,  # also return what the network looked at
     ) -> Any:  # `(batch, horizon, quantile)`, with a target axis before the last if there are several; or that and a dict
         "Forecast quantiles in the unit of the normalized target."
-        c, fork, mask = self.config, batch.get('fork'), batch.get('encoder_mask')
+        c = self.config
         if not torch.compiler.is_compiling(): check_batch(c, batch, self.head.weight.dtype)
+        fork, mask = batch.get('fork'), batch.get('encoder_mask')
         if fork is not None and return_interpretation: raise InputError('an interpretation needs encoders of their own, got forks: use fork=False')
         s, static, (past, seen), (future, ahead) = self._selected(batch)
         absent = None if mask is None else ~mask
@@ -443,6 +446,7 @@ class SharedWindows:
         fork: bool = False,  # the windows of a group share its encoder too: each sees the past from the group's start
     ):
         step = horizon if step is None else step
+        if not isinstance(panel, Panel): raise InputError(f'groups are cut from a Panel, got {type(panel).__name__}: pass the panel')
         if min(size, step) < 1: raise InputError(f'size and step must be at least 1, got {size} and {step}')
         self.encoder, self.horizon, self.size, self.panel, self.fork = encoder, horizon, size, panel, fork
         self.offset = torch.arange(size) * step

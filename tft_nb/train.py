@@ -81,7 +81,7 @@ class TrainConfig:
         recipe: dict[str, Any] = dict(
             batch_size=32, lr=1e-6, schedule='constant', warmup=0, weight_decay=1e-4, betas=(0.9, 0.999), eps=1e-8,
             clip=ClipSchedule.incident().stages, brake=10.0, limit=None, gain=0.01, start_at_quantiles=False)
-        return cls(**{**recipe, **changes})
+        return cls.from_dict({**recipe, **changes})
 
     @classmethod
     def fast(
@@ -90,7 +90,7 @@ class TrainConfig:
     ) -> 'TrainConfig':  # rate 3e-3 with warm-up and cosine, clip 1, averaged weights, early stopping
         "Train as the command does by default; notebook 12 records its scores on the embedded stocks."
         recipe: dict[str, Any] = dict(lr=3e-3, warmup=50, clip=1.0, ema=0.99, patience=5)
-        return cls(**{**recipe, **changes})
+        return cls.from_dict({**recipe, **changes})
 
     def to_dict(self) -> dict[str, Any]:  # plain JSON types
         "Write the configuration as JSON types."
