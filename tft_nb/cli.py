@@ -255,9 +255,10 @@ def prepare(
     for name, part in parts.items():
         if not len(part): raise InputError(f'every part needs rows, {name} has none: give more rows')
     inputs, targets = fit_normalizers(parts['train'])
-    spec, (train, valid) = panel.spec, (_judged(parts[k].frame, panel.spec.series, panel.spec.time, list(panel.values)) for k in ('train', 'valid'))
-    check = verify(inputs, train, valid, target=spec.targets[0], series=spec.series, known=spec.known)
-    print('\nNormalization, verified on training and validation rows')
+    spec = panel.spec
+    train, *later = (_judged(p.frame, spec.series, spec.time, list(panel.values)) for p in parts.values())
+    check = verify(inputs, train, pd.concat(later), target=spec.targets[0], series=spec.series, known=spec.known)
+    print('\nNormalization, fitted on training rows, verified on them and on all later ones')
     print(verification_text(inputs, check), flush=True)
     failed = check.table[~check.table.ok]
     copy = (failed.figure > 0.9999) & ~failed.remedy.str.contains('own row')      # that, the encoder sees of the target itself

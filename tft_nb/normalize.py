@@ -1641,9 +1641,9 @@ def _beyond(z: _Array, f: _Array, kind: str) -> float:
 def _worst_ratio(c: _Case, views: Sequence[tuple[_Array, _Array]]) -> float:
     "The ratio of bulks furthest from 1: of all rows or of one series with 50 rows or more on both sides, in the kinder view."
     def far(r: float) -> float: return abs(float(np.log(max(r, 1e-300))))
-    pairs = [(p, q) for p, q in zip(c.parts, c.future_parts, strict=True) if min(len(p), len(q)) >= 50]
-    groups = [views, *([(z[p], f[q]) for z, f in views] for p, q in pairs)]
-    return max((min((_bulk_ratio(_here(z), _here(f)) for z, f in group), key=far) for group in groups), key=far)
+    parts = [[(_here(z[p]), _here(f[q])) for z, f in views] for p, q in zip(c.parts, c.future_parts, strict=True)]
+    groups = [[(_here(z), _here(f)) for z, f in views], *(g for g in parts if min(map(len, sum(g, ()))) >= 50)]
+    return max((min((_bulk_ratio(z, f) for z, f in group), key=far) for group in groups), key=far)
 
 
 def _bulk_ratio(z: _Array, f: _Array) -> float:
@@ -1850,7 +1850,7 @@ class Verification:
 
     def plot(
         self,
-        top: int = 30,  # at most so many columns, failed ones first
+        top: int = 30,  # at most so many columns (1 or more), failed ones first
     ) -> Any:  # a matplotlib figure
         "Show every column before and after: whiskers 1 to 99 %, bar 25 to 75 %, failed ones in red."
         return _plot(self, top)
