@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -1869,6 +1869,8 @@ def verify(
     bounds = bounds or Bounds()
     if not isinstance(bounds, Bounds):
         raise InputError(f'bounds must be Bounds, got {type(bounds).__name__}: write Bounds(missing=0.1)')
+    if not isinstance(series, Hashable):
+        raise InputError(f'series must be the name of a column, got {type(series).__name__}: put it into the table')
     cases, by = _cases(normalizer, train, valid, bounds, series), {*_by(normalizer), series}
     goal, own = _goal(cases, target)
     words = _take(train, []).others - by
@@ -1970,6 +1972,8 @@ def _plot(v: Verification, top: int) -> Any:
     "Draw whiskers, bars and medians of the columns before and after scaling."
     import matplotlib.pyplot as plt
     names = ([c for c in v.before.index if c in v.culprits] + [c for c in v.before.index if c not in v.culprits])[:top]
+    if not names:
+        raise InputError(f'a plot needs a column with values, got {len(v.before)} and top={top}: pass others')
     fig, axes = plt.subplots(1, 2, figsize=(6, 0.8 + 0.22 * len(names)), sharey=True, layout='constrained')
     for ax, q in zip(axes, (v.before, v.after), strict=True):
         for y, name in enumerate(names):
