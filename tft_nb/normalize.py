@@ -1336,13 +1336,22 @@ def _longest_stop(c: _Case) -> float:
     if c.future is not None:
         later = [c.future[q] for q in c.future_parts]
         whole.append([np.concatenate(both) for both in zip(series, later, strict=True)])
-    stops = [_stuck(x) for x in sum(whole, [])] + [_stuck(x) / 2 for x in later]
-    still = [np.ptp(_here(x)) == 0 for x in (*series, *later) if len(x) >= 30 and np.isfinite(x).any()]
-    one = c.scaling.kind == 'continuous' and any(still) and np.mean(still) < 0.5  # a column that stands still in most series is static
-    return max(*stops, float(one))
+    known = [x for x in (*series, *later) if len(x) >= 30 and np.isfinite(x).any()]
+    still = [x for x in known if np.ptp(_here(x)) == 0]
+    usual = float(np.median([_calm(x) for x in known if np.ptp(_here(x)) > 0] or [0.0]))
+    stops = [_stuck(x, usual) for x in sum(whole, [])] + [_stuck(x, usual) / 2 for x in later]
+    if c.scaling.kind == 'continuous' and 2 * len(still) < len(known):  # a column that stands still in most series is static
+        stops.append(float(any(len(x) > usual for x in still)))
+    return max(stops)
 
 
-def _stuck(x: _Array) -> float:
+def _calm(x: _Array) -> float:
+    "Rows that a series may well stand still, by the lengths of its runs: hardly one run in e^5 is so long if they end by chance."
+    runs = 1 + int((x[1:] != x[:-1]).sum())
+    return float((np.log(runs) + 5) * len(x) / runs)
+
+
+def _stuck(x: _Array, calm: float) -> float:
     "Share of rows in the longest run of one value, unless such runs or that value are common in the column."
     if len(x) < 30:
         return 0.0
@@ -1353,7 +1362,7 @@ def _stuck(x: _Array) -> float:
     elsewhere = int((x == value).sum()) - run
     others = np.delete(lengths, k)
     usual = (np.log(len(lengths)) + 5) * others.mean() if len(others) else 0.0  # stairs of random length hardly ever have one so long
-    rare = elsewhere < 0.02 * (len(x) - run) and run > usual and len(others) > 0
+    rare = elsewhere < 0.02 * (len(x) - run) and run > max(usual, calm) and len(others) > 0
     return run / len(x) if rare else 0.0
 
 # %% ../nbs/03_normalize.ipynb #86b0885d
@@ -1554,6 +1563,8 @@ def _check_sign(c: _Case) -> list[_Line]:
     if _few(c) or c.scaling.kind != 'continuous':
         return []
     x = _here(c.x)
+    if _calm(x) > 60:  # stairs have few steps on either side
+        return []
     rare, usual = sorted((-x[x < 0], x[x > 0]), key=len)
     figure = len(rare) / len(x)
     hole = 0 < figure < 0.3 and np.quantile(np.abs(x), 0.01) > 0.1 * np.median(np.abs(x)) and np.quantile(rare, 0.05) > 0.25 * np.median(usual)
@@ -1639,11 +1650,14 @@ def _beyond(z: _Array, f: _Array, kind: str) -> float:
 
 
 def _worst_ratio(c: _Case, views: Sequence[tuple[_Array, _Array]]) -> float:
-    "The ratio of bulks furthest from 1: of all rows or of one series with 50 rows or more on both sides, in the kinder view."
+    "The ratio of bulks furthest from 1: of all rows or of one series with 50 rows or more on both sides, in the kinder view; none of stairs."
     def far(r: float) -> float: return abs(float(np.log(max(r, 1e-300))))
-    parts = [[(_here(z[p]), _here(f[q])) for z, f in views] for p, q in zip(c.parts, c.future_parts, strict=True)]
-    groups = [[(_here(z), _here(f)) for z, f in views], *(g for g in parts if min(map(len, sum(g, ()))) >= 50)]
-    return max((min((_bulk_ratio(z, f) for z, f in group), key=far) for group in groups), key=far)
+    both = list(zip(c.parts, c.future_parts, strict=True))
+    moving = [(p, q) for p, q in both if len(q) > _calm(c.x[p])]
+    parts = [[(_here(z[p]), _here(f[q])) for z, f in views] for p, q in moving]
+    groups = [g for g in parts if min(map(len, sum(g, ()))) >= 50]
+    if 2 * len(moving) >= len(both): groups.append([(_here(z), _here(f)) for z, f in views])
+    return max((min((_bulk_ratio(z, f) for z, f in group), key=far) for group in groups), key=far, default=1.0)
 
 
 def _bulk_ratio(z: _Array, f: _Array) -> float:
