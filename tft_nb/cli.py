@@ -73,18 +73,23 @@ def _share(text: str) -> float:
     return value
 
 # %% ../nbs/12_cli.ipynb #5b268435
+def _add_roles(options: Any) -> None:
+    "Options that say what each column is for."
+    options.add_argument('--series', metavar='COLUMN', help='column that names the series')
+    options.add_argument('--time', metavar='COLUMN', help='column of dates, timestamps or integers')
+    options.add_argument('--target', metavar='COLUMN', nargs='+', help='numeric column(s) to forecast')
+    options.add_argument('--known', metavar='COLUMN', nargs='*', default=[], help='columns known for the horizon too')
+    options.add_argument('--static', metavar='COLUMN', nargs='*', default=[], help='columns constant within a series')
+    options.add_argument('--observed', metavar='COLUMN', nargs='*', help='columns known up to now (default: all others)')
+
+
 def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     "Describe the options of `tft_train`."
     p = _Parser('tft_train', formatter_class=_Defaults, allow_abbrev=False,
                 description='Train, score and plot a Temporal Fusion Transformer; with no option, on the embedded daily stocks.')
     data = p.add_argument_group('data (default: five embedded stocks, target: daily log range)')
     data.add_argument('--data', metavar='FILE', help='CSV or Parquet table, one row per series and time')
-    data.add_argument('--series', metavar='COLUMN', help='column that names the series')
-    data.add_argument('--time', metavar='COLUMN', help='column of dates, timestamps or integers')
-    data.add_argument('--target', metavar='COLUMN', nargs='+', help='numeric column(s) to forecast')
-    data.add_argument('--known', metavar='COLUMN', nargs='*', default=[], help='columns known for the horizon too')
-    data.add_argument('--static', metavar='COLUMN', nargs='*', default=[], help='columns constant within a series')
-    data.add_argument('--observed', metavar='COLUMN', nargs='*', help='columns known up to now (default: all others)')
+    _add_roles(data)
     run = p.add_argument_group('training')
     run.add_argument('--recipe', choices=('stable', 'fast'), default='fast', help="stable: the incident's, to the letter; fast: rate 3e-3, averages")
     run.add_argument('--encoder', type=_positive, default=30, metavar='STEPS', help='past steps that the network sees')
@@ -101,13 +106,16 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     return p
 
 # %% ../nbs/12_cli.ipynb #b2fb88f0
+_STAND_INS = ('(all rows)', '(row)', '(no target)')      # for series, time and target where `tft_check` is told none
+
+
 def _too_many_kinds(
     df: pd.DataFrame,  # the user's table
-    columns: Sequence[str],  # inputs that may be text
+    spec: PanelSpec,  # roles of its columns
 ) -> dict[str, str]:  # column of text with more kinds than a network could learn → what to do
     "Find text that is no category: a name, a date, or numbers that were not read as such."
     found = {}
-    for c in columns:
+    for c in (*spec.known, *spec.observed):
         x = df[c]
         text = x.dtype == object or isinstance(x.dtype, (pd.StringDtype, pd.CategoricalDtype))
         if text and (n := x.astype(str).nunique()) > 100 and pd.to_numeric(x.astype(str), errors='coerce').notna().mean() < 0.5:
@@ -124,25 +132,31 @@ def user_spec(
     for name in ('series', 'time', 'target'):
         if not getattr(args, name):
             raise InputError(f'--data needs --series, --time and --target, --{name} is missing: name one of {", ".join(map(str, df.columns[:20]))}')
-    for c in (args.series, args.time, *args.target, *args.known, *args.static, *(args.observed or [])): check_column(df, c)
+    for c in (args.series, args.time, *args.target, *args.known, *args.static, *(args.observed or [])):
+        if c not in _STAND_INS: check_column(df, c)
     taken = {args.series, args.time, *args.target, *args.known, *args.static}
     observed = args.observed if args.observed is not None else [c for c in df.columns if c not in taken]
     target = args.target[0] if len(args.target) == 1 else tuple(args.target)
-    spec = PanelSpec(args.series, args.time, target, tuple(args.known), tuple(observed), tuple(args.static))
-    for line in _too_many_kinds(df, [*spec.known, *spec.observed]).values(): raise InputError(f'{line}: name the others in --observed')
-    return spec
+    return PanelSpec(args.series, args.time, target, tuple(args.known), tuple(observed), tuple(args.static))
 
 # %% ../nbs/12_cli.ipynb #03f965e4
+def _refuse_roles(args: argparse.Namespace, remedy: str) -> None:
+    "No option describes a table that is not given."
+    given = [f'--{n}' for n in ('series', 'time', 'target', 'known', 'static', 'observed') if getattr(args, n)]
+    if given: raise InputError(f'{given[0]} describes a table, and none is given: {remedy}')
+
+
 def load_panel(
     args: argparse.Namespace,  # options of `tft_train`
 ) -> tuple[Panel, str]:  # the checked panel, and the SHA-256 of the data file (`'embedded'` for the stocks)
     "Read the data that the options name."
     if args.data is None:
-        given = [f'--{n}' for n in ('series', 'time', 'target', 'known', 'static', 'observed') if getattr(args, n)]
-        if given: raise InputError(f'{given[0]} describes a table, and none is given: add --data FILE')
+        _refuse_roles(args, 'add --data FILE')
         return Panel.from_frame(stock_features(load_stocks()), stock_spec()), 'embedded'
     df = read_table(args.data)
-    return Panel.from_frame(df, user_spec(df, args)), hashlib.sha256(Path(args.data).read_bytes()).hexdigest()
+    spec = user_spec(df, args)
+    for line in _too_many_kinds(df, spec).values(): raise InputError(f'{line}: name the others in --observed')
+    return Panel.from_frame(df, spec), hashlib.sha256(Path(args.data).read_bytes()).hexdigest()
 
 # %% ../nbs/12_cli.ipynb #11de0ac2
 def claim_folder(
@@ -202,8 +216,7 @@ def settings(
     return hidden, getattr(TrainConfig, args.recipe)(**sizes, seed=args.seed, device=args.device)
 
 # %% ../nbs/12_cli.ipynb #24ad3197
-FATAL = ('finite', 'missing', 'dead', 'spread', 'bulk')      # failed checks that stop a training, besides leaks of some kinds
-_STAND_INS = '(all rows)', '(row)'      # columns that stand in for series and time where a table has none
+FATAL = ('finite', 'missing', 'dead', 'spread', 'bulk')      # failed checks that stop a training, besides leaks
 SHOWN = ('bulk', 'spread', 'tail', 'clipped', 'offset', 'missing', 'precision', 'future range', 'leak')      # in the printed table, and what failed
 
 
@@ -240,7 +253,10 @@ def _judged(frame: pd.DataFrame, series: str, time: str, numbers: list[str]) -> 
 
 def _notes(train: pd.DataFrame, series: str, targets: Sequence[str], horizon: int) -> str:
     "What is no fault and yet worth a line before a training."
-    return ''.join(f'note: {c!r} is a level: its last value leaves {r:.1%} of its variance {horizon} steps later. '
+    lacks = train.groupby(series, observed=True).count().eq(0)
+    said = ''.join(f'note: {c!r} has no value in {lacks[c].sum()} of {len(lacks)} series, such as {lacks[c].idxmax()!r}\n'
+                   for c in lacks if lacks[c].any())
+    return said + ''.join(f'note: {c!r} is a level: its last value leaves {r:.1%} of its variance {horizon} steps later. '
                    'A network rarely beats that: forecast its change, or for a price the log return or log range\n'
                    for c, r in levels(train, series, targets, horizon).items())
 
@@ -261,8 +277,8 @@ def prepare(
     print('\nNormalization, fitted on training rows, verified on them and on all later ones')
     print(verification_text(inputs, check), flush=True)
     failed = check.table[~check.table.ok]
-    copy = (failed.figure > 0.9999) & ~failed.remedy.str.contains('own row')      # that, the encoder sees of the target itself
-    fatal = failed[failed.check.isin(FATAL) | (failed.check == 'leak') & (copy | failed.column.isin(spec.known))]
+    ahead = ~failed.remedy.str.contains('own row')      # of its own row, the encoder sees the target itself
+    fatal = failed[failed.check.isin(FATAL) | (failed.check == 'leak') & (ahead | failed.column.isin(spec.known))]
     if len(fatal): raise NormalizationError(f'{_replace(check, table=fatal).failures[0]}; or leave it out: name the others in --observed')
     if len(failed): print(f'{len(failed)} failed checks do not stop the training: judge them before you believe its scores', flush=True)
     print(_notes(parts['train'].frame, spec.series, spec.targets, horizon), end='', flush=True)
@@ -425,49 +441,48 @@ def tft_train(
 def check_parser() -> argparse.ArgumentParser:  # of `tft_check`
     "Describe the options of `tft_check`."
     p = _Parser('tft_check', formatter_class=_Defaults, allow_abbrev=False,
-                description='Verify the machine and the normalization of a table. Exit code 1: a check failed.')
+                description='Verify the machine and the normalization of a table. Without --series its rows are one series, without --time '
+                            'they are in order, with --target columns that give it away are looked for. Exit code 1: a check failed.')
     p.add_argument('file', nargs='?', help='CSV or Parquet table (default: the embedded stocks)')
-    p.add_argument('--series', metavar='COLUMN', help='column that names the series (default: one series)')
-    p.add_argument('--time', metavar='COLUMN', help='column of dates, timestamps or integers (default: rows are in order)')
-    p.add_argument('--target', metavar='COLUMN', help='numeric column to forecast; columns that give it away are looked for')
+    _add_roles(p)
     p.add_argument('--device', default='auto', help='auto, cpu, cuda, …')
     p.add_argument('--checkpoints', metavar='FOLDER', default='checkpoints', help='folder that must be writable')
     return p
 
 
-def _readable(df: pd.DataFrame, series: str | None, time: str | None, target: str | None) -> tuple[pd.DataFrame, str, str, dict[str, str]]:
-    "The rows that can be read, in time order within series; the two columns that tell them apart; and what a training would refuse."
+def _readable(df: pd.DataFrame, args: argparse.Namespace) -> tuple[pd.DataFrame, PanelSpec, dict[str, str]]:
+    "The rows and columns that can be read, in time order within series; the roles of all; and what a training would refuse."
     if len(df) < 2: raise InputError(f'a table needs at least 2 rows, got {len(df)}: give more rows')
-    for c in (series, time, target):
-        if c is not None: check_column(df, c)
-    for c in _STAND_INS:
-        if c in df: raise InputError(f'{c!r} cannot be the name of a column here, the table has it: rename it')
-    if len({series, time, target} - {None}) < sum(c is not None for c in (series, time, target)):
-        raise InputError(f'series, time and target must be different columns, got {series}, {time} and {target}: name others')
-    if series is None: series, df = _STAND_INS[0], df.assign(**{_STAND_INS[0]: 0})
-    if time is None: time, df = _STAND_INS[1], df.assign(**{_STAND_INS[1]: df.groupby(series, dropna=False).cumcount()})
-    roles = {**{c: 'observed' for c in df if c not in (series, time)}, **({target: 'target'} if target else {})}
-    found = _too_many_kinds(df, [c for c, role in roles.items() if role == 'observed']) | faults(df, series, time, roles)
+    series, time, target = (given or name for given, name in zip((args.series, args.time, args.target), _STAND_INS))
+    for c in (series, time):
+        if c in _STAND_INS and c in df: raise InputError(f'{c!r} stands for a column that is not there, the table has it: rename it')
+    spec = user_spec(df, argparse.Namespace(**{**vars(args), 'series': series, 'time': time, 'target': target if args.target else [target]}))
+    if args.series is None: df = df.assign(**{series: 0})
+    if args.time is None: df = df.assign(**{time: df.groupby(series, dropna=False).cumcount()})
+    roles = {c: role for c, role in spec.roles.items() if c not in _STAND_INS}
+    found = _too_many_kinds(df, spec) | faults(df, series, time, roles)
+    odd = [c for c in found if c in roles and c != series and not pd.api.types.is_numeric_dtype(df[c])]
     df = df.assign(**{time: read_times(df[time])}).dropna(subset=[series, time]).sort_values([series, time])
-    return df.drop(columns=[c for c in found if c in roles and not pd.api.types.is_numeric_dtype(df[c])]), series, time, found
+    return df[list(dict.fromkeys((series, time, *roles)))].drop(columns=odd), spec, found
 
 # %% ../nbs/12_cli.ipynb #060d4a5d
-def _verified(df: pd.DataFrame, roles: Sequence[str | None]) -> bool:
+def _verified(df: pd.DataFrame, args: argparse.Namespace) -> bool:
     "Print the verification of a table, as a training would normalize it; whether nothing is wrong."
-    df, series, time, found = _readable(df, *roles)
+    df, spec, found = _readable(df, args)
+    series, time = spec.series, spec.time
     numbers = [c for c in df if c not in (series, time) and pd.api.types.is_numeric_dtype(df[c]) and not pd.api.types.is_bool_dtype(df[c])]
     if not numbers: raise InputError('; '.join(['a table needs a column of numbers, this one has none', *found.values()]))
-    targets, steps = [c for c in numbers if c == roles[2]], df[time].drop_duplicates().sort_values()
+    targets, steps = [c for c in spec.targets if c in numbers], df[time].drop_duplicates().sort_values()
     if not len(df): raise InputError('; '.join(['a table needs rows with a series and a time', *found.values()]))
     early = df[time] <= steps.iloc[int(0.85 * (len(steps) - 1))]
     train, valid = (_judged(df[part], series, time, numbers) for part in (early, ~early))
     by = scale_by(train, series, targets or numbers)
     normalizer = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
-    check = verify(normalizer, train, valid if len(valid) else None, targets[0] if targets else None, series=series)
+    check = verify(normalizer, train, valid if len(valid) else None, targets[0] if targets else None, series=series, known=spec.known)
     print('\n' + verification_text(normalizer, check))
     for c, line in found.items():
         if c not in check.culprits: print(f'  {line}')
-    print(_notes(train, series, targets, horizon=5), end='', flush=True)
+    print(_notes(train, series, targets, train_parser().get_default('horizon')), end='', flush=True)
     return check.ok and not found
 
 
@@ -479,11 +494,11 @@ def tft_check(
         args = check_parser().parse_args(argv)
         machine = check_machine(args.checkpoints, pick_device(args.device))
         print(_terse(machine).to_string(index=False), flush=True)
-        stocks = args.file is None
-        if stocks and (given := [n for n in ('series', 'time', 'target') if getattr(args, n)]):
-            raise InputError(f'--{given[0]} describes a table, and none is given: name a file')
-        df = stock_features(load_stocks()) if stocks else read_table(args.file)
-        sound = _verified(df, ('symbol', 'date', 'log_range') if stocks else (args.series, args.time, args.target))
+        if args.file is None:
+            _refuse_roles(args, 'name a file')
+            args = argparse.Namespace(**{**asdict(stock_spec()), 'target': ['log_range'], 'observed': None})
+            sound = _verified(stock_features(load_stocks()), args)
+        else: sound = _verified(read_table(args.file), args)
         return int(not (machine.ok.all() and sound))
 
     return _exit_code('tft_check', job)
@@ -523,8 +538,8 @@ def _diagnose_batch(model: TFT, batch: dict[str, Any]) -> Diagnosis:
 # %% ../nbs/12_cli.ipynb #b2f22a18
 def _scan_table(file: str) -> int:
     "Print the flagged columns of a table; the exit code."
-    df, *_, found = _readable(read_table(file), None, None, None)
-    numbers = df.select_dtypes('number').drop(columns=list(_STAND_INS))
+    df, _, found = _readable(read_table(file), check_parser().parse_args([]))
+    numbers = df.select_dtypes('number').drop(columns=list(_STAND_INS[:2]))
     table = scan(numbers)
     bad = table[~table.flag.isin(['', 'constant'])]       # a constant column tells nothing, and harms nothing
     print(f'{len(table)} numeric columns, taken as a network would get them, {len(bad)} flagged')

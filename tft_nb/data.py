@@ -87,19 +87,19 @@ def read_table(
     path: str | Path,  # a `.csv`, `.csv.gz`, `.parquet` or `.pq` file
 ) -> pd.DataFrame:  # the table as stored, rows numbered from 0
     "Read a CSV or Parquet file."
-    path = Path(path)
+    path, parquet = Path(path), Path(path).suffix in ('.parquet', '.pq')
     if path.is_dir():
         raise InputError(f'a table must be a file, {str(path)!r} is a folder: name a file in it')
     if not path.is_file():
         raise InputError(f'a data file must exist, {str(path)!r} does not: check the path')
     try:
-        df = pd.read_parquet(path) if path.suffix in ('.parquet', '.pq') else pd.read_csv(path)
-        names = list(df) if path.suffix in ('.parquet', '.pq') else pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
+        df = pd.read_parquet(path) if parquet else pd.read_csv(path)
+        names = list(df) if parquet else pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
     except Exception as e:       # every reader has errors of its own; the user needs one line
         reason = (str(e) or type(e).__name__).splitlines()[0]
         raise InputError(f'{str(path)!r} must be a readable CSV or Parquet table ({reason}): write it anew, or name another file') from None
     other = next((s for s in ';\t|' if len(df.columns) == 1 and s in str(df.columns[0])), None)
-    if other or not isinstance(df.index, pd.RangeIndex) and path.suffix not in ('.parquet', '.pq'):
+    if other or not isinstance(df.index, pd.RangeIndex) and not parquet:
         got = f'its header by {other!r}' if other else 'its rows have more cells than its header'
         raise InputError(f'a CSV file must separate cells by commas, one for each name of the header, {str(path)!r} does not: {got}')
     twice = [n for n in names if pd.notna(n) and names.count(n) > 1]
@@ -142,7 +142,13 @@ class PanelSpec:
     @property
     def inputs(self) -> tuple[str, ...]:
         "All columns the network sees: target(s), observed, known, static."
-        return (*self.targets, *self.observed, *self.known, *self.static)
+        return tuple(self.roles)
+
+    @property
+    def roles(self) -> dict[str, str]:
+        "What each input is for: `'target'`, `'observed'`, `'known'` or `'static'`."
+        groups = {'target': self.targets, 'observed': self.observed, 'known': self.known, 'static': self.static}
+        return {c: role for role, names in groups.items() for c in names}
 
 # %% ../nbs/01_data.ipynb #256c5ff9
 def stock_spec() -> PanelSpec:  # the roles of the columns of `stock_features`
@@ -287,8 +293,8 @@ def faults(
 def _checked(df: pd.DataFrame, spec: PanelSpec) -> pd.DataFrame:
     "The table with the spec's columns alone, sorted by series and time, or an `InputError`."
     if len(df) < 2: raise InputError(f'a panel needs at least 2 rows, got {len(df)}: give more rows')
-    df, groups = df.reset_index(drop=True), {'target': spec.targets, 'observed': spec.observed, 'known': spec.known, 'static': spec.static}
-    found = faults(df, spec.series, spec.time, {c: role for role, names in groups.items() for c in names})
+    df = df.reset_index(drop=True)
+    found = faults(df, spec.series, spec.time, spec.roles)
     if found: raise InputError(next(iter(found.values())))
     columns = list(dict.fromkeys((spec.series, spec.time, *spec.inputs)))
     return df.assign(**{spec.time: read_times(df[spec.time])})[columns].sort_values([spec.series, spec.time], ignore_index=True)

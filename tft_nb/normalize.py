@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from numbers import Real
 from pathlib import Path
@@ -558,7 +558,7 @@ class _Table(NamedTuple):
     rebuild: Callable[[Any], Any]
     named: bool
     features: list[Any] = []  # the names of all columns
-    others: frozenset[Any] = frozenset()  # those that hold no numbers and tell no series apart
+    others: Sequence[Any] = ()  # those that hold no numbers and tell no series apart
     matrix: _Array | None = None  # the same values `(row, column)`, where they lie so
 
 
@@ -599,7 +599,7 @@ def _take(X: Any, by: Sequence[Any]) -> _Table:
 
     def frame(out: list[_Array]) -> Any:
         return rebuild(X, dict(zip(columns, out, strict=True)))
-    return _Table(list(columns), list(columns.values()), keys, frame, True, names, frozenset(got) - columns.keys())
+    return _Table(list(columns), list(columns.values()), keys, frame, True, names, [c for c in got if c not in columns])
 
 
 def _polars_numeric(column: Any) -> _Array | None:
@@ -829,7 +829,7 @@ def _match(n: Normalizer, table: _Table, every: bool = False) -> list[int]:
     for c in table.names:
         if c not in places:
             raise InputError(f'every numeric column must be one of the fitted {n.names_}, got {c!r}{nearest(c, n.names_)}: drop it or fit again')
-    for c in table.others & places.keys():
+    for c in (c for c in table.others if c in places):
         raise InputError(f'column {c!r} was fitted as numbers, got values that are none: convert it')
     lost = [c for c in places if c not in table.names]
     if every and lost:
@@ -1257,6 +1257,7 @@ class Bounds:
     clipped: float = 0.02  # share of training cells beyond the knee or the clip
     tail: float = 1e-3  # probability, under a power law, of such a gap or hump among the largest values or lonely jumps
     stuck: float = 0.1  # share of a series' rows in the longest run of one value, in a column that otherwise moves
+    decimal: int = 0  # cells a power of ten away from the rows before and after
     sentinel: int = 2  # cells at one value that the others keep away from
     sign: float = 0.0  # share of cells with the rarer sign, in a column that keeps away from 0 on both sides
     unit: float = 3.0  # largest step of the level between twentieths of the training rows, in doublings or in the third largest
@@ -1269,6 +1270,14 @@ class Bounds:
     leak: float = 0.75  # absolute correlation of a column's news with the target's news of later rows; of a known column, of any row
     text: float = 0.5  # share of a text column's cells that are numbers
     same: float = 0.97  # the same with the target's news of the same row: open, high and low stay below it
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, default = getattr(self, f.name), f.default
+            numbers = value if isinstance(default, tuple) and isinstance(value, tuple) else (value,)
+            size = len(default) if isinstance(default, tuple) else 1
+            if len(numbers) != size or not all(isinstance(v, Real) and v == v for v in numbers) or numbers[0] > numbers[-1]:
+                raise InputError(f'{f.name} must be {"two numbers in order" if size == 2 else "a number"}, got {value!r}: such as {default}')
 
 # %% ../nbs/03_normalize.ipynb #430ae20f
 class _Case(NamedTuple):
@@ -1286,8 +1295,8 @@ class _Case(NamedTuple):
     series: _Array
     parts: Sequence[_Array]  # the rows of each series, and of each series among the validation rows
     future_parts: Sequence[_Array]
-    rows: Sequence[Any]  # how the caller names the training rows, and the validation rows
-    future_rows: Sequence[Any]
+    rows: pd.Index  # how the caller names the training rows, and the validation rows
+    future_rows: pd.Index
     bounds: Bounds
 
 
@@ -1332,38 +1341,46 @@ def _check_cells(c: _Case) -> list[_Line]:
 def _longest_stop(c: _Case) -> float:
     "Largest share of a series' rows, or half the share of its validation rows, at which the feed stood still."
     series = [c.x[p] for p in c.parts]
-    whole, later = [series], []
-    if c.future is not None:
-        later = [c.future[q] for q in c.future_parts]
-        whole.append([np.concatenate(both) for both in zip(series, later, strict=True)])
+    later = [] if c.future is None else [c.future[q] for q in c.future_parts]
+    whole = [np.append(x, y) for x, y in zip(series, later, strict=True)] if later else []
     known = [x for x in (*series, *later) if len(x) >= 30 and np.isfinite(x).any()]
     still = [x for x in known if np.ptp(_here(x)) == 0]
-    usual = float(np.median([_calm(x) for x in known if np.ptp(_here(x)) > 0] or [0.0]))
-    stops = [_stuck(x, usual) for x in sum(whole, [])] + [_stuck(x, usual) / 2 for x in later]
+    pace = float(np.median([_pace(x) for x in known if np.ptp(_here(x)) > 0] or [1.0]))
+    stops = [_stuck(x, pace) for x in (*series, *whole)] + [_stuck(x, pace) / 2 for x in later]
     if c.scaling.kind == 'continuous' and 2 * len(still) < len(known):  # a column that stands still in most series is static
-        stops.append(float(any(len(x) > usual for x in still)))
+        stops.append(float(any(len(x) > _calm(x, pace) for x in still)))
     return max(stops)
 
 
-def _calm(x: _Array) -> float:
-    "Rows that a series may well stand still, by the lengths of its runs: hardly one run in e^5 is so long if they end by chance."
-    runs = 1 + int((x[1:] != x[:-1]).sum())
-    return float((np.log(runs) + 5) * len(x) / runs)
+_STAIRS = 10.0
 
 
-def _stuck(x: _Array, calm: float) -> float:
+def _runs(x: _Array) -> tuple[_Array, _Array]:
+    "Lengths of the runs of one value, and the place where each ends."
+    ends = np.flatnonzero(np.append(x[1:] != x[:-1], True))
+    return np.diff(ends, prepend=-1), ends
+
+
+def _pace(x: _Array) -> float:
+    "Rows that a series usually stays at a value: the mean of its runs, but for the longest."
+    lengths, _ = _runs(x)
+    return max(float(len(x) - lengths.max()) / max(len(lengths) - 1, 1), 1.0)
+
+
+def _calm(x: _Array, pace: float = 1.0) -> float:
+    "Rows that a series may well stand still: if runs end by chance, hardly one in e^5 is longer; any number in stairs."
+    pace = max(_pace(x), pace)
+    return pace * (np.log(max(len(x) / pace, 1.0)) + 5) if pace <= _STAIRS else np.inf
+
+
+def _stuck(x: _Array, pace: float) -> float:
     "Share of rows in the longest run of one value, unless such runs or that value are common in the column."
     if len(x) < 30:
         return 0.0
-    ends = np.flatnonzero(np.concatenate([x[1:] != x[:-1], [True]]))
-    lengths = np.diff(np.concatenate([[-1], ends]))
-    k = int(np.argmax(lengths))
-    value, run = x[ends[k]], int(lengths[k])
+    lengths, ends = _runs(x)
+    run, value = int(lengths.max()), x[ends[np.argmax(lengths)]]
     elsewhere = int((x == value).sum()) - run
-    others = np.delete(lengths, k)
-    usual = (np.log(len(lengths)) + 5) * others.mean() if len(others) else 0.0  # stairs of random length hardly ever have one so long
-    rare = elsewhere < 0.02 * (len(x) - run) and run > max(usual, calm) and len(others) > 0
-    return run / len(x) if rare else 0.0
+    return run / len(x) if run > _calm(x, pace) and elsewhere < 0.02 * (len(x) - run) else 0.0
 
 # %% ../nbs/03_normalize.ipynb #86b0885d
 def _check_scale(c: _Case) -> list[_Line]:
@@ -1454,11 +1471,16 @@ def _logs(x: _Array) -> _Array | None:
     return np.log(np.where(np.isfinite(x) & (x > 0), x, np.nan).astype(np.float64))
 
 
-def _farthest(x: _Array, z: _Array, rows: Sequence[Any]) -> str:
+def _farthest(x: _Array, z: _Array, rows: pd.Index) -> str:
     "Name the value farthest out."
     far = int(np.nanargmax(np.where(np.isfinite(z), np.abs(z), -1)))
-    row = rows[far]
-    return f'row {", ".join(map(str, row)) if isinstance(row, tuple) else row} (value {x[far]:.6g})'
+    return f'{_row(rows, far)} (value {x[far]:.6g})'
+
+
+def _row(rows: pd.Index, k: int) -> str:
+    "Name row k as its table does."
+    parts = rows[k] if isinstance(rows[k], tuple) else (rows[k],)
+    return 'row ' + ', '.join(str(p).removesuffix(' 00:00:00') for p in parts)
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a02
 def _lonely(u: _Array, parts: Sequence[_Array]) -> _Array:
@@ -1483,6 +1505,32 @@ def _check_lonely(c: _Case) -> list[_Line]:
     remedy = f'look at {_farthest(c.x, e[k], c.rows)}: mend it or mark it missing'
     return [_Line('lonely', min(p[k], 1.0), f'>= {c.bounds.tail:g}', p[k] >= c.bounds.tail, remedy)]
 
+# %% ../nbs/03_normalize.ipynb #5d1e0b02
+def _slipped(x: _Array, parts: Sequence[_Array]) -> _Array:
+    "Powers of ten by which cells lie beyond both ends of their series, where nearly all moves are far smaller; 0 elsewhere."
+    e, log = np.zeros(len(x)), _logs(x)
+    for p in parts if log is not None else []:
+        p = p[np.isfinite(cast(_Array, log)[p])]
+        move = np.diff(cast(_Array, log)[p]) / np.log(10)
+        power = np.where(np.abs(move - np.rint(move)) < 0.15, np.rint(move), 0.0)
+        if len(p) >= 30 and power.any() and np.quantile(np.abs(move - power), 0.99) < 0.1:
+            level = np.concatenate([[0.0], np.cumsum(power)])
+            e[p] = level - np.clip(level, *sorted((0.0, level[-1])))
+    return e
+
+
+def _check_decimal(c: _Case) -> list[_Line]:
+    "Cells whose decimal point has slipped, in training or validation rows."
+    if _few(c) or c.scaling.kind != 'continuous':
+        return []
+    n, x, parts = len(c.x), c.x, c.parts
+    if c.future is not None:
+        x, parts = np.append(x, c.future), [np.append(p, n + q) for p, q in zip(parts, c.future_parts, strict=True)]
+    e = _slipped(x, parts)
+    early = int(np.argmax(np.abs(e))) < n
+    far = _farthest(c.x, e[:n], c.rows) if early else 'validation ' + _farthest(x[n:], e[n:], c.future_rows)
+    return [_within('decimal', int(np.count_nonzero(e)), c.bounds.decimal, f'look at {far}: its decimal point has slipped, mend it')]
+
 # %% ../nbs/03_normalize.ipynb #c9e527eb
 _CODES = (-9999.0, -999.0, 9999.0, 99999.0, 999999.0, -99999.0, -999999.0, 1e20, -1e20, 1e30, -1e30, 9.96921e36, -32768.0, 65535.0,
           -2147483648.0, 2147483647.0, -3.4028235e38, 3.4028235e38)
@@ -1495,12 +1543,11 @@ def _check_sentinel(c: _Case) -> list[_Line]:
         return []
     values, counts = np.unique(x, return_counts=True)
     k = _sentinel(values, counts, c.scaling)
-    figure = 0 if k is None else int(counts[k])
-    value = '' if k is None else f' {values[k]:.6g}'
-    if k is None and values[0] == 0:
+    value, figure = (values[0], 0) if k is None else (values[k], int(counts[k]))
+    if k is None and value == 0:
         figure = sum(_dropouts(c.x[p]) for p in c.parts)
-        value = ' 0'
-    return [_Line('sentinel', figure, f'<= {c.bounds.sentinel}', figure <= c.bounds.sentinel, f'mark the value{value} as missing')]
+    first = _row(c.rows, int(np.argmax(c.x == value)))
+    return [_within('sentinel', figure, c.bounds.sentinel, f'mark the value {value:.6g} as missing (first in {first})')]
 
 
 def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
@@ -1563,12 +1610,13 @@ def _check_sign(c: _Case) -> list[_Line]:
     if _few(c) or c.scaling.kind != 'continuous':
         return []
     x = _here(c.x)
-    if _calm(x) > 60:  # stairs have few steps on either side
+    if _pace(x) > _STAIRS:  # they have few steps on either side
         return []
     rare, usual = sorted((-x[x < 0], x[x > 0]), key=len)
     figure = len(rare) / len(x)
     hole = 0 < figure < 0.3 and np.quantile(np.abs(x), 0.01) > 0.1 * np.median(np.abs(x)) and np.quantile(rare, 0.05) > 0.25 * np.median(usual)
-    return [_within('sign', figure if hole else 0.0, c.bounds.sign, 'mend the sign, or mark these cells missing')]
+    first = _row(c.rows, int(np.argmax(np.sign(c.x) == (-1 if (x < 0).sum() < (x > 0).sum() else 1))))
+    return [_within('sign', figure if hole else 0.0, c.bounds.sign, f'mend the sign, or mark these cells missing (first in {first})')]
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a07
 def _shift(x: _Array) -> float:
@@ -1885,17 +1933,22 @@ def verify(
         raise InputError(f'bounds must be Bounds, got {type(bounds).__name__}: write Bounds(missing=0.1)')
     if not isinstance(series, Hashable):
         raise InputError(f'series must be the name of a column, got {type(series).__name__}: put it into the table')
-    cases, by = _cases(normalizer, train, valid, bounds, series), {*_by(normalizer), series}
+    check_is_fitted(normalizer)
+    by = _by(normalizer) or [series] * (series is not None and series not in normalizer.names_)
+    table = _take(train, by)
+    cases = _cases(normalizer, train, table, valid, bounds, series, by)
     goal, own = _goal(cases, target)
-    words = _take(train, []).others - by
+    words = [c for c in table.others if c != series]
     others = {c.name: c.z for c in cases if c.name != own and c.scaling.kind != 'constant'} | _categories(train, words)
     leaks = {} if goal is None else _check_leak(others, goal, cases[0].series, known, bounds)
     unused, shared = _unused(cases), [_check_pairs(cases), leaks]
     rows = [{'column': '(rows)'} | line._asdict() for line in _check_rows(cases, bounds)]
     rows += _check_text(train, words, bounds)
-    rows += [{'column': name} | line._asdict() for name in words & leaks.keys() for line in leaks[name]]
+    rows += [{'column': name} | line._asdict() for name in words for line in leaks.get(name, [])]
     for c in cases:
-        lines = [line for check in _CHECKS for line in check(c)] + [line for s in shared for line in s.get(c.name, [])]
+        found = {line.check: line for check in _CHECKS for line in check(c)}
+        found |= {line.check: line for own in _apart(c) for check in _APART for line in check(own) if not line.ok}
+        lines = [*found.values(), *(line for s in shared for line in s.get(c.name, []))]
         rows += [{'column': c.name} | line._asdict() for line in lines if not (line.check == 'dead' and c.name in unused)]
     q = [0.01, 0.25, 0.5, 0.75, 0.99]
     before, after = (pd.DataFrame({c.name: np.quantile(_here(v), q) for c, v in zip(cases, vs, strict=True) if len(_here(v))}, index=q).T
@@ -1918,15 +1971,27 @@ def _goal(cases: Sequence[_Case], target: Any) -> tuple[_Array | None, Any]:
     return _scaled_target(values), None
 
 
-_CHECKS = (_check_cells, _check_scale, _check_tail, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_precision,
+def _apart(c: _Case) -> Iterator[_Case]:
+    "Each series of a column as a column of its own, judged the more strictly the more there are."
+    strict = replace(c.bounds, tail=c.bounds.tail / max(len(c.parts), 1))
+    for p, q in zip(c.parts, c.future_parts, strict=True):
+        x, later = c.x[p].astype(np.float64), c.future[q].astype(np.float64) if c.future is not None and len(q) else None
+        here = _here(x)
+        if len(c.parts) < 2 or len(here) < 100 or np.ptp(here) == 0:
+            continue
+        center, scale = np.median(here), float(np.subtract(*np.quantile(here, [0.75, 0.25]))) / _IQR or 1.0
+        yield c._replace(x=x, t=c.t[p], z=(x - center) / scale, future=later, future_z=None if later is None else (later - center) / scale,
+                         parts=[np.arange(len(p))], rows=c.rows[p], future_rows=c.future_rows[q], bounds=strict)
+
+
+_APART = (_check_tail, _check_lonely, _check_sentinel, _check_sign)
+_CHECKS = (_check_cells, _check_scale, _check_tail, _check_decimal, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_precision,
            _check_future, _check_origin)
 
 # %% ../nbs/03_normalize.ipynb #0871f0b9
-def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds, series: Any) -> list[_Case]:
+def _cases(n: Normalizer, train: Any, table: _Table, valid: Any, bounds: Bounds, series: Any, by: Sequence[Any]) -> list[_Case]:
     "Prepare the columns for judgment."
-    check_is_fitted(n)
-    by = _by(n) or [series] * (series is not None and series not in n.names_)
-    table, later = _take(train, by), None if valid is None else _take(valid, by)
+    later = None if valid is None else _take(valid, by)
     places = _match(n, table)
     lost = [] if later is None else [c for c in table.names if c not in later.names]
     if lost:
@@ -1959,16 +2024,16 @@ def _cases(n: Normalizer, train: Any, valid: Any, bounds: Bounds, series: Any) -
     return cases
 
 
-def _row_names(X: Any) -> Sequence[Any]:
+def _row_names(X: Any) -> pd.Index:
     "Name rows as their table does: by the index of a pandas frame, else by their places."
-    return cast(Sequence[Any], X.index) if isinstance(X, pd.DataFrame) else range(2**62)
+    return X.index if isinstance(X, pd.DataFrame) else pd.RangeIndex(2**62)
 
 
 def _labels(X: Any, table: _Table, series: Any) -> _Array:
     "Tell the series of a table's rows apart: by its keys, or else by a column of text whose values come one after the other, 30 rows or more each."
     keys: Any = table.keys if table.keys is not None or series is None else list(X[series])
     if keys is None:
-        text = {c: pd.Series(list(X[c]), dtype=object).astype(str) for c in sorted(table.others, key=str)}
+        text = {c: pd.Series(list(X[c]), dtype=object).astype(str) for c in table.others}
         some = [t for t in text.values() if (t != t.shift()).sum() == t.nunique() <= len(t) / 30]
         keys = max(some, key=lambda t: t.nunique()) if some else np.zeros(len(table.columns[0]))
     return np.asarray(pd.Index(keys, dtype=object).map(str), dtype=object)
