@@ -1254,7 +1254,7 @@ class Bounds:
     bulk: tuple[float, float] = (0.3, 3.0)  # spread of the scaled bulk: interquartile range / 1.349, or the events' typical size
     spread: tuple[float, float] = (0.2, 3.0)  # standard deviation of a scaled continuous column
     offset: float = 1.5  # absolute median of a scaled continuous column
-    clipped: float = 0.02  # share of training cells beyond the knee or the clip
+    clipped: float = 0.02  # share of training cells beyond the knee or the clip; of less than 250 cells, five may be
     tail: float = 1e-3  # probability, under a power law, of such a gap or hump among the largest values or lonely jumps
     stuck: float = 0.1  # share of a series' rows in the longest run of one value, in a column that otherwise moves
     decimal: int = 0  # cells a power of ten away from the rows before and after
@@ -1389,7 +1389,7 @@ def _check_scale(c: _Case) -> list[_Line]:
     if not len(t) or np.ptp(_here(c.x)) == 0:
         return []
     edge = s.knee or s.limit or np.inf
-    lines = [_within('clipped', float((np.abs(t) >= edge).mean()), b.clipped, "use method 'auto' or 'quantile', or mend the values")]
+    lines = [_within('clipped', float((np.abs(t) >= edge).sum() / max(len(t), 250)), b.clipped, "use method 'auto' or 'quantile', or mend the values")]
     if s.kind == 'continuous':
         q = np.quantile(t, [0.25, 0.5, 0.75])
         refit = "its scale does not fit: use method 'auto', fitted on these rows"

@@ -889,7 +889,7 @@ class _Run:
         self.quantiles = _quantiles(model)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=c.lr, betas=c.betas, eps=c.eps, weight_decay=c.weight_decay, fused=True)
         self.scaler = torch.amp.GradScaler(self.device.type) if c.precision == 'float16' else None
-        self.guard = Guard(model, self.optimizer, clip=ClipSchedule.of(c.clip), brake=c.brake, limit=c.limit, scaler=self.scaler,
+        self.guard = Guard(model, self.optimizer, clip=c.clip, brake=c.brake, limit=c.limit, scaler=self.scaler,
                            replay=self.folder, loss_fn=lambda y, target, mask=None, weight=None:
                            quantile_loss(y.float(), target, self.quantiles, mask=mask, weight=weight))
         self.history = History()
