@@ -1267,7 +1267,7 @@ class Bounds:
     ratio: float = 30.0  # factor between the bulks of training and validation rows, either way
     duplicate: float = 0.9999999  # absolute correlation of two columns
     rows: float = 0.05  # share of rows that repeat another row in every number
-    leak: float = 0.75  # absolute correlation of a column's news with the target's news of later rows; of a known column, of any row
+    leak: float = 0.75  # absolute correlation, of what a label can reach, of a column's news with the target's of later rows; if known, of any
     text: float = 0.5  # share of a text column's cells that are numbers
     same: float = 0.97  # the same with the target's news of the same row: open, high and low stay below it
 
@@ -1389,7 +1389,7 @@ def _check_scale(c: _Case) -> list[_Line]:
     if not len(t) or np.ptp(_here(c.x)) == 0:
         return []
     edge = s.knee or s.limit or np.inf
-    lines = [_within('clipped', float((np.abs(t) >= edge).sum() / max(len(t), 250)), b.clipped, "use method 'auto' or 'quantile', or mend the values")]
+    lines = [_within('clipped', (np.abs(t) >= edge).sum() / max(len(t), 250), b.clipped, "use method 'auto' or 'quantile', or mend the values")]
     if s.kind == 'continuous':
         q = np.quantile(t, [0.25, 0.5, 0.75])
         refit = "its scale does not fit: use method 'auto', fitted on these rows"
@@ -1815,6 +1815,7 @@ def _check_leak(columns: Mapping[Any, _Array], goal: _Array, series: _Array, kno
         same, most = _same(_news(x, s), news[0]), b.same
         if name in known: same, most = max(same, _same(_news(rank, s), news[1])), b.leak
         ahead, lead = max(_foreknown(u, y, s) for u, y in zip((z, rank, rank), views, strict=True))
+        ahead /= np.fmax(np.corrcoef(np.sort(rank), np.sort(ranks))[0, 1], 0.7)  # a label reaches no more; 0.7: a rare one may be an event
         now = same / most > ahead / b.leak
         what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
         out[name] = [_within('leak', same if now else ahead, most if now else b.leak, f'{what}: drop or lag it')]
