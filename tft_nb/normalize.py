@@ -1276,7 +1276,8 @@ class Bounds:
             value, default = getattr(self, f.name), f.default
             numbers = value if isinstance(default, tuple) and isinstance(value, tuple) else (value,)
             size = len(default) if isinstance(default, tuple) else 1
-            if len(numbers) != size or not all(isinstance(v, Real) and v == v for v in numbers) or numbers[0] > numbers[-1]:
+            sound = all(isinstance(v, Real) and not isinstance(v, bool) and v == v for v in numbers)
+            if len(numbers) != size or not sound or numbers[0] > numbers[-1]:
                 raise InputError(f'{f.name} must be {"two numbers in order" if size == 2 else "a number"}, got {value!r}: such as {default}')
 
 # %% ../nbs/03_normalize.ipynb #430ae20f
@@ -1544,7 +1545,7 @@ def _check_sentinel(c: _Case) -> list[_Line]:
     values, counts = np.unique(x, return_counts=True)
     k = _sentinel(values, counts, c.scaling)
     value, figure = (values[0], 0) if k is None else (values[k], int(counts[k]))
-    if k is None and value == 0:
+    if k is None and value == 0 and not _few(c):
         figure = sum(_dropouts(c.x[p]) for p in c.parts)
     first = _row(c.rows, int(np.argmax(c.x == value)))
     return [_within('sentinel', figure, c.bounds.sentinel, f'mark the value {value:.6g} as missing (first in {first})')]
@@ -1803,6 +1804,11 @@ def _foreknown(x: _Array, y: _Array, series: _Array, leads: int = 32, past: int 
     return float(r.max()), int(r.argmax()) + 1
 
 
+def _attainable(a: _Array, b: _Array) -> float:
+    "Largest correlation of two columns with these scores: of a label less than 1; 0.7 or more, since a rare one may be an event."
+    return max(float(np.sort(a) @ np.sort(b)) / (float(np.linalg.norm(a) * np.linalg.norm(b)) or 1.0), 0.7)
+
+
 def _check_leak(columns: Mapping[Any, _Array], goal: _Array, series: _Array, known: Collection[Any], b: Bounds) -> dict[Any, list[_Line]]:
     "Columns that share the target's news now or ahead of it."
     order = np.argsort(series, kind='stable')
@@ -1815,7 +1821,7 @@ def _check_leak(columns: Mapping[Any, _Array], goal: _Array, series: _Array, kno
         same, most = _same(_news(x, s), news[0]), b.same
         if name in known: same, most = max(same, _same(_news(rank, s), news[1])), b.leak
         ahead, lead = max(_foreknown(u, y, s) for u, y in zip((z, rank, rank), views, strict=True))
-        ahead /= np.fmax(np.corrcoef(np.sort(rank), np.sort(ranks))[0, 1], 0.7)  # a label reaches no more; 0.7: a rare one may be an event
+        ahead /= _attainable(rank, ranks)
         now = same / most > ahead / b.leak
         what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
         out[name] = [_within('leak', same if now else ahead, most if now else b.leak, f'{what}: drop or lag it')]
