@@ -94,6 +94,8 @@ def read_table(
         raise InputError(f'a data file must exist, {str(path)!r} does not: check the path')
     try:
         df = pd.read_parquet(path) if parquet else pd.read_csv(path)
+        if parquet:                # an index with a name holds a column
+            df = df.reset_index([n for n in df.index.names if n is not None and n not in df]).reset_index(drop=True)
         names = list(df) if parquet else pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].tolist()
     except Exception as e:       # every reader has errors of its own; the user needs one line
         reason = (str(e) or type(e).__name__).splitlines()[0]

@@ -1264,7 +1264,7 @@ class Bounds:
     precision: float = 0.01  # resolution of the stored values, in typical steps; and loss of a float32 round trip, in spreads
     beyond: float = 0.02  # share of validation cells further outside the training range than three times its width
     jump: float = 3.0  # step where training ends, in the largest step between tenths of the training rows
-    ratio: float = 30.0  # factor between the bulks of training and validation rows, either way
+    ratio: float = 30.0  # factor between the bulks of training and validation rows, either way, 1 or more
     duplicate: float = 0.9999999  # absolute correlation of two columns
     rows: float = 0.05  # share of rows that repeat another row in every number
     leak: float = 0.75  # absolute correlation, of what a label can reach, of a column's news with the target's of later rows; if known, of any
@@ -1276,9 +1276,10 @@ class Bounds:
             value, default = getattr(self, f.name), f.default
             numbers = value if isinstance(default, tuple) and isinstance(value, tuple) else (value,)
             size = len(default) if isinstance(default, tuple) else 1
-            sound = all(isinstance(v, Real) and not isinstance(v, bool) and v == v for v in numbers)
+            sound = all(isinstance(v, (int, float, np.number)) and not isinstance(v, bool) and v >= (f.name == 'ratio') for v in numbers)
             if len(numbers) != size or not sound or numbers[0] > numbers[-1]:
-                raise InputError(f'{f.name} must be {"two numbers in order" if size == 2 else "a number"}, got {value!r}: such as {default}')
+                what = 'two numbers from 0, in order' if size == 2 else 'a number from 0 (a ratio: from 1)'
+                raise InputError(f'{f.name} must be {what}, got {value!r}: such as {default}')
 
 # %% ../nbs/03_normalize.ipynb #430ae20f
 class _Case(NamedTuple):
@@ -1322,6 +1323,28 @@ def _here(x: _Array) -> _Array:
     "The finite cells, as float64."
     return x[np.isfinite(x)].astype(np.float64)
 
+
+def _all_rows(c: _Case) -> tuple[_Array, _Array, Sequence[_Array]]:
+    "Values and standardized values of training and validation rows, one after the other, and the places of each series among them."
+    if c.future is None or c.future_z is None:
+        return c.x, c.z, c.parts
+    parts = [np.append(p, len(c.x) + q) for p, q in zip(c.parts, c.future_parts, strict=True)]
+    return np.append(c.x, c.future), np.append(c.z, c.future_z), parts
+
+
+def _row(c: _Case, k: int) -> str:
+    "Name row k of all rows as their table does."
+    later = k >= len(c.x)
+    row = c.future_rows[k - len(c.x)] if later else c.rows[k]
+    names = row if isinstance(row, tuple) else (row,)
+    return ('validation ' if later else '') + 'row ' + ', '.join(str(v).removesuffix(' 00:00:00') for v in names)
+
+
+def _farthest(c: _Case, z: _Array) -> str:
+    "Name the value farthest out by distances `z` of all rows, or of the training rows."
+    far = int(np.argmax(np.where(np.isfinite(z), np.abs(z), -1)))
+    return f'{_row(c, far)} (value {_all_rows(c)[0][far]:.6g})'
+
 # %% ../nbs/03_normalize.ipynb #355760f4
 def _check_cells(c: _Case) -> list[_Line]:
     "Missing, finite, dead, stuck."
@@ -1331,7 +1354,7 @@ def _check_cells(c: _Case) -> list[_Line]:
     lines = [_within('missing', gone, c.bounds.missing, 'find where its values went, or drop the column (of a target: the rows)'),
              _within('finite', sum(int(np.isinf(v).sum()) for v in both), 0, 'replace infinite cells by missing ones at their source')]
     if len(x):
-        lines.append(_Line('dead', float(np.ptp(x)), '> 0', bool(np.ptp(c.t[np.isfinite(c.t)]) > 0),
+        lines.append(_Line('dead', float(np.ptp(x)), '> 0', len(np.unique(_here(c.t))) > 1,
                            'it never moves: drop it (as a target: there is nothing to forecast)'))
         if np.ptp(x) > 0 and c.scaling.kind in ('continuous', 'zero-inflated'):
             longest = _longest_stop(c)
@@ -1341,13 +1364,13 @@ def _check_cells(c: _Case) -> list[_Line]:
 
 def _longest_stop(c: _Case) -> float:
     "Largest share of a series' rows, or half the share of its validation rows, at which the feed stood still."
-    series = [c.x[p] for p in c.parts]
-    later = [] if c.future is None else [c.future[q] for q in c.future_parts]
+    series = [_here(c.x[p]) for p in c.parts]
+    later = [] if c.future is None else [_here(c.future[q]) for q in c.future_parts]
     whole = [np.append(x, y) for x, y in zip(series, later, strict=True)] if later else []
-    known = [x for x in (*series, *later) if len(x) >= 30 and np.isfinite(x).any()]
-    still = [x for x in known if np.ptp(_here(x)) == 0]
-    pace = float(np.median([_pace(x) for x in known if np.ptp(_here(x)) > 0] or [1.0]))
-    stops = [_stuck(x, pace) for x in (*series, *whole)] + [_stuck(x, pace) / 2 for x in later]
+    known = [x for x in (*series, *later) if len(x) >= 30]
+    still = [x for x in known if np.ptp(x) == 0]
+    pace = float(np.median([_pace(x) for x in known if np.ptp(x) > 0] or [1.0]))
+    stops = [_stuck(x, pace, x) for x in (*series, *whole)] + [_stuck(x, pace, y) / 2 for x, y in zip(later, whole, strict=True)]
     if c.scaling.kind == 'continuous' and 2 * len(still) < len(known):  # a column that stands still in most series is static
         stops.append(float(any(len(x) > _calm(x, pace) for x in still)))
     return max(stops)
@@ -1374,14 +1397,14 @@ def _calm(x: _Array, pace: float = 1.0) -> float:
     return pace * (np.log(max(len(x) / pace, 1.0)) + 5) if pace <= _STAIRS else np.inf
 
 
-def _stuck(x: _Array, pace: float) -> float:
-    "Share of rows in the longest run of one value, unless such runs or that value are common in the column."
+def _stuck(x: _Array, pace: float, series: _Array) -> float:
+    "Share of rows in the longest run of one value, unless such runs or that value are common in the series."
     if len(x) < 30:
         return 0.0
     lengths, ends = _runs(x)
     run, value = int(lengths.max()), x[ends[np.argmax(lengths)]]
-    elsewhere = int((x == value).sum()) - run
-    return run / len(x) if run > _calm(x, pace) and elsewhere < 0.02 * (len(x) - run) else 0.0
+    elsewhere = int((series == value).sum()) - run
+    return run / len(x) if run > _calm(x, pace) and elsewhere < 0.02 * (len(series) - run) else 0.0
 
 # %% ../nbs/03_normalize.ipynb #86b0885d
 def _check_scale(c: _Case) -> list[_Line]:
@@ -1453,9 +1476,7 @@ def _check_tail(c: _Case) -> list[_Line]:
         v = _unit(_here(log))
         same = max(float(np.corrcoef(v[1:], v[:-1])[0, 1]), 0.0) if np.ptp(v) > 0 else 0.0
         p = min(p, _sides(v, _gap), _sides(v, lambda d: _hump(d, (1 - same) / (1 + same))))
-    far = _farthest(c.x, c.z, c.rows)
-    if c.future is not None and later < p:
-        far = 'validation ' + _farthest(c.future, cast(_Array, c.future_z), c.future_rows)
+    far = _farthest(c, c.z if p <= later else np.append(0 * c.x, cast(_Array, c.future_z)))
     return [_Line('tail', min(p, later), f'>= {c.bounds.tail:g}', min(p, later) >= c.bounds.tail, f'look at {far}: mend it or mark it missing')]
 
 
@@ -1465,23 +1486,11 @@ def _unit(v: _Array) -> _Array:
 
 
 def _logs(x: _Array) -> _Array | None:
-    "Logarithms of the positive cells, of a column without negative ones and with few zeros; missing for the others."
+    "Logarithms of the positive cells, of a column with hardly a negative one and few zeros; missing for the others."
     here = x[np.isfinite(x)]
-    if not len(here) or here.min() < 0 or (here > 0).mean() <= 0.9:
+    if not len(here) or (here < 0).mean() > 0.01 or (here > 0).mean() <= 0.9:
         return None
     return np.log(np.where(np.isfinite(x) & (x > 0), x, np.nan).astype(np.float64))
-
-
-def _farthest(x: _Array, z: _Array, rows: pd.Index) -> str:
-    "Name the value farthest out."
-    far = int(np.nanargmax(np.where(np.isfinite(z), np.abs(z), -1)))
-    return f'{_row(rows, far)} (value {x[far]:.6g})'
-
-
-def _row(rows: pd.Index, k: int) -> str:
-    "Name row k as its table does."
-    parts = rows[k] if isinstance(rows[k], tuple) else (rows[k],)
-    return 'row ' + ', '.join(str(p).removesuffix(' 00:00:00') for p in parts)
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a02
 def _lonely(u: _Array, parts: Sequence[_Array]) -> _Array:
@@ -1496,14 +1505,15 @@ def _lonely(u: _Array, parts: Sequence[_Array]) -> _Array:
 
 
 def _check_lonely(c: _Case) -> list[_Line]:
-    "Single cells that jump away and back, in training rows."
+    "Single cells that jump away and back."
     if _few(c) or c.scaling.kind != 'continuous':
         return []
-    log = _logs(c.x)
-    e = [_lonely(u, c.parts) for u in ([c.z] if log is None else [c.z, log])]
+    x, z, parts = _all_rows(c)
+    log = _logs(x)
+    e = [_lonely(u, parts) for u in ([z] if log is None else [z, log])]
     p = [2 * len(e) * _sides(v, _gap) for v in e]  # of so many tests, one may fail by chance
     k = int(np.argmin(p))
-    remedy = f'look at {_farthest(c.x, e[k], c.rows)}: mend it or mark it missing'
+    remedy = f'look at {_farthest(c, e[k])}: mend it or mark it missing'
     return [_Line('lonely', min(p[k], 1.0), f'>= {c.bounds.tail:g}', p[k] >= c.bounds.tail, remedy)]
 
 # %% ../nbs/03_normalize.ipynb #5d1e0b02
@@ -1521,34 +1531,31 @@ def _slipped(x: _Array, parts: Sequence[_Array]) -> _Array:
 
 
 def _check_decimal(c: _Case) -> list[_Line]:
-    "Cells whose decimal point has slipped, in training or validation rows."
+    "Cells whose decimal point has slipped."
     if _few(c) or c.scaling.kind != 'continuous':
         return []
-    n, x, parts = len(c.x), c.x, c.parts
-    if c.future is not None:
-        x, parts = np.append(x, c.future), [np.append(p, n + q) for p, q in zip(parts, c.future_parts, strict=True)]
+    x, _, parts = _all_rows(c)
     e = _slipped(x, parts)
-    early = int(np.argmax(np.abs(e))) < n
-    far = _farthest(c.x, e[:n], c.rows) if early else 'validation ' + _farthest(x[n:], e[n:], c.future_rows)
-    return [_within('decimal', int(np.count_nonzero(e)), c.bounds.decimal, f'look at {far}: its decimal point has slipped, mend it')]
+    return [_within('decimal', int(np.count_nonzero(e)), c.bounds.decimal, f'look at {_farthest(c, e)}: its decimal point has slipped, mend it')]
 
 # %% ../nbs/03_normalize.ipynb #c9e527eb
 _CODES = (-9999.0, -999.0, 9999.0, 99999.0, 999999.0, -99999.0, -999999.0, 1e20, -1e20, 1e30, -1e30, 9.96921e36, -32768.0, 65535.0,
           -2147483648.0, 2147483647.0, -3.4028235e38, 3.4028235e38)
+_RARE = 0.1  # a larger share of zeros belongs to the column: a day of rest, a machine that is off
 
 
 def _check_sentinel(c: _Case) -> list[_Line]:
     "Cells that hold a code instead of a value."
-    x = _here(c.x)
-    if c.scaling.kind in ('constant', 'empty') or len(x) < 20:
+    x, _, parts = _all_rows(c)
+    if c.scaling.kind in ('constant', 'empty') or len(_here(c.x)) < 20:
         return []
-    values, counts = np.unique(x, return_counts=True)
+    values, counts = np.unique(_here(x), return_counts=True)
     k = _sentinel(values, counts, c.scaling)
-    value, figure = (values[0], 0) if k is None else (values[k], int(counts[k]))
+    value, figure = (values[0] + 0.0, 0) if k is None else (values[k] + 0.0, int(counts[k]))
     if k is None and value == 0 and not _few(c):
-        figure = sum(_dropouts(c.x[p]) for p in c.parts)
-    first = _row(c.rows, int(np.argmax(c.x == value)))
-    return [_within('sentinel', figure, c.bounds.sentinel, f'mark the value {value:.6g} as missing (first in {first})')]
+        figure = sum(_dropouts(x[p]) for p in parts)
+    remedy = f'mark the value {value:.6g} as missing (first in {_row(c, int(np.argmax(x == value)))})'
+    return [_within('sentinel', figure, c.bounds.sentinel, remedy)]
 
 
 def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
@@ -1559,6 +1566,8 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
     spread = _spread(np.quantile(np.repeat(values, np.minimum(counts, 1_000)), _RANKS)) or s.scale
     gaps = {0: values[1] - values[0], len(values) - 1: values[-1] - values[-2]}
     for k, gap in gaps.items():
+        if values[k] == 0 and counts[k] >= _RARE * n:
+            continue
         alone = values[k] < 0 <= values[k + 1] if k == 0 else False
         inner = np.ptp(np.delete(values, k)) if len(values) > 2 else np.inf
         if counts[k] > 2 and len(values) > _DISTINCT and (alone or gap > 3 * spread and gap > 0.3 * inner or _zero(values, counts, k)):
@@ -1574,11 +1583,13 @@ def _sentinel(values: _Array, counts: _Array, s: Scaling) -> int | None:
 
 
 def _dropouts(x: _Array) -> int:
-    "Count zeros that come after a first other value, in a series that otherwise never moves by a factor of two."
+    "Count rare zeros far below the values around them, in a series that otherwise moves on by small steps."
     x = _here(x)
-    x = x[np.flatnonzero(x)[0]:] if x.any() else x
-    zeros, move = int((x == 0).sum()), np.abs(np.diff(np.log(x[x > 0])))
-    return zeros if len(move) > 30 and zeros < 0.3 * len(x) and np.quantile(move, 0.99) < np.log(2) else 0
+    at = np.flatnonzero(x)
+    if len(at) < max(30, (1 - _RARE) * len(x)) or _pace(x) > _STAIRS:
+        return 0
+    low, holes = 5 * np.quantile(np.abs(np.diff(x[at])), 0.95), np.diff(at) - 1
+    return int(holes[np.minimum(x[at[1:]], x[at[:-1]]) > low].sum())
 
 
 def _off_grid(values: _Array, k: int) -> bool:
@@ -1591,8 +1602,10 @@ def _off_grid(values: _Array, k: int) -> bool:
 
 
 def _natural(values: _Array, counts: _Array, k: int, spread: float) -> bool:
-    "Say whether a column may well repeat value k: a bound it piles up at, no change at all, or nothing at all."
+    "Say whether a column may well repeat value k: a bound it piles up at, a default that draws its neighbors in, no change at all, or nothing."
     step = np.diff(values)
+    if 10 < k < len(values) - 11 and max(step[k - 1:k + 1]) > 30 * np.median(step[k - 10:k + 10]):
+        return True
     if k in (0, len(values) - 1):
         gap, near = (step[0], step[1:11]) if k == 0 else (step[-1], step[-11:-1])
         return bool(gap <= 5 * np.median(near) or (values[k] == 0 and not _zero(values, counts, k)))
@@ -1603,41 +1616,47 @@ def _natural(values: _Array, counts: _Array, k: int, spread: float) -> bool:
 def _zero(values: _Array, counts: _Array, k: int) -> bool:
     "Say whether value k is a 0 below a column that keeps well away from 0."
     rest = np.repeat(values[1:], np.minimum(counts[1:], 1_000)) if k == 0 else values[:0]
-    return bool(k == 0 and values[0] == 0 and np.quantile(rest, 0.01) > 0.2 * np.median(rest) and counts[0] < 0.3 * counts.sum())
+    apart = k == 0 and values[0] == 0 and values[1] > 5 * np.median(np.diff(values[1:12]))
+    return bool(apart and np.quantile(rest, 0.01) > 0.2 * np.median(rest) and counts[0] < _RARE * counts.sum())
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a05
 def _check_sign(c: _Case) -> list[_Line]:
     "Cells on the wrong side of 0."
     if _few(c) or c.scaling.kind != 'continuous':
         return []
-    x = _here(c.x)
-    if _pace(x) > _STAIRS:  # they have few steps on either side
-        return []
+    cells = _all_rows(c)[0]
+    x = _here(cells)
     rare, usual = sorted((-x[x < 0], x[x > 0]), key=len)
-    figure = len(rare) / len(x)
-    hole = 0 < figure < 0.3 and np.quantile(np.abs(x), 0.01) > 0.1 * np.median(np.abs(x)) and np.quantile(rare, 0.05) > 0.25 * np.median(usual)
-    first = _row(c.rows, int(np.argmax(np.sign(c.x) == (-1 if (x < 0).sum() < (x > 0).sum() else 1))))
-    return [_within('sign', figure if hole else 0.0, c.bounds.sign, f'mend the sign, or mark these cells missing (first in {first})')]
+    figure, across = len(rare) / len(x), np.flatnonzero(np.diff(np.sign(x)))
+    if not figure or _pace(x) > _STAIRS or len(across) > 4 and len(rare) > _STAIRS * len(across) / 2:  # stairs, regimes
+        return [_within('sign', 0.0, c.bounds.sign, '')]
+    move, size = np.abs(np.diff(x)), np.median(np.abs(x))
+    usually = np.median(move[move > 0])
+    sudden = figure < 0.3 and move[across].min() > 10 * usually  # or else, where all moves are large:
+    hole = usually > 0.2 * size and figure < _RARE and np.quantile(np.abs(x), 0.01) > 0.1 * size and np.quantile(rare, 0.05) > 0.25 * size
+    first = _row(c, int(np.argmax(np.sign(cells) == (-1 if (x < 0).sum() < (x > 0).sum() else 1))))
+    return [_within('sign', figure if sudden or hole else 0.0, c.bounds.sign, f'mend the sign, or mark these cells missing (first in {first})')]
 
 # %% ../nbs/03_normalize.ipynb #5d1e0a07
 def _shift(x: _Array) -> float:
-    "Largest step of the size between twentieths, in doublings or in 1.25 times the third largest step."
-    size = np.log(np.abs(_here(x[x != 0])))
+    "Largest step of the size between twentieths, no larger than one of its rows, in doublings or in 1.25 times the third largest step."
+    x = _here(x)
+    size, move = np.log(np.abs(x[x != 0])), np.diff(x)
     blocks = min(20, len(size) // 20)
-    if blocks < 5:
+    if blocks < 5 or (move > 0).sum() > 9 * (move < 0).sum():  # day of the year falls once a year
         return 0.0
     parts = size[len(size) % blocks:].reshape(blocks, -1)
     steps = np.sort(np.abs(np.diff(np.quantile(parts, 0.75, axis=1))))
-    return float(steps[-1] / max(np.log(2), 1.25 * steps[-3]))
+    return float(min(steps[-1], np.abs(np.diff(size)).max()) / max(np.log(2), 1.25 * steps[-3]))
 
 
 def _check_unit(c: _Case) -> list[_Line]:
-    "A change of unit within the training rows: of most series, or, the more series the stricter, of one."
+    "A change of unit, of most series."
     if _few(c):
         return []
-    steps = np.array([_shift(c.x[p]) for p in c.parts if len(p)])
-    figure = max(np.median(steps), steps.max() / (1 + np.log10(len(steps)) / 2))
-    return [_within('unit', figure, c.bounds.unit, 'its unit changes within the training rows: bring all rows to one unit')]
+    x, _, parts = _all_rows(c)
+    figure = float(np.median([_shift(x[p]) for p in parts]))
+    return [_within('unit', figure, c.bounds.unit, 'its unit changes: bring all rows to one unit')]
 
 # %% ../nbs/03_normalize.ipynb #c709ac77
 def _grain(x: _Array) -> float:
@@ -1683,11 +1702,12 @@ def _check_future(c: _Case) -> list[_Line]:
     beyond = min(_beyond(_here(z), _here(f), c.scaling.kind) for z, f in views)
     lines = [_within('future range', beyond, c.bounds.beyond, 'its unit or level changed: use changes or ratios, or mend the later rows')]
     if c.scaling.kind == 'continuous':
-        ratio = _worst_ratio(c, views)
-        lines.append(_within('future bulk', ratio, (1 / c.bounds.ratio, c.bounds.ratio), 'it stopped, or its unit changed, after training'))
-        lines.append(_within('future jump', _jump(c, *views[-1]), c.bounds.jump, 'its unit or level changed where training ends'))
+        if len(c.future) > _calm(_here(c.x)):
+            ratio = min((_bulk_ratio(z, f) for z, f in views), key=lambda r: abs(np.log(max(r, 1e-300))))
+            lines.append(_within('future bulk', ratio, (1 / c.bounds.ratio, c.bounds.ratio), 'it stopped, or its unit changed, after training'))
+            lines.append(_within('future jump', _jump(c, *views[-1]), c.bounds.jump, 'its unit or level changed where training ends'))
         lines.append(_Line('clock', float((_here(c.future_z) > np.nanmax(c.z)).mean()), '< 1 where it only rises', not _clock(c),
-                           'use the time since an event, or calendar features'))
+                           'use its changes, the time since an event, or calendar features'))
     return lines
 
 
@@ -1698,20 +1718,9 @@ def _beyond(z: _Array, f: _Array, kind: str) -> float:
     return float(((f < low - wide) | (f > high + wide)).mean())
 
 
-def _worst_ratio(c: _Case, views: Sequence[tuple[_Array, _Array]]) -> float:
-    "The ratio of bulks furthest from 1: of all rows or of one series with 50 rows or more on both sides, in the kinder view; none of stairs."
-    def far(r: float) -> float: return abs(float(np.log(max(r, 1e-300))))
-    both = list(zip(c.parts, c.future_parts, strict=True))
-    moving = [(p, q) for p, q in both if len(q) > _calm(c.x[p])]
-    parts = [[(_here(z[p]), _here(f[q])) for z, f in views] for p, q in moving]
-    groups = [g for g in parts if min(map(len, sum(g, ()))) >= 50]
-    if 2 * len(moving) >= len(both): groups.append([(_here(z), _here(f)) for z, f in views])
-    return max((min((_bulk_ratio(z, f) for z, f in group), key=far) for group in groups), key=far, default=1.0)
-
-
 def _bulk_ratio(z: _Array, f: _Array) -> float:
     "Width of the future's middle 80 %, in that of training."
-    a, b = (float(np.subtract(*np.quantile(v, [0.9, 0.1]))) for v in (z, f))
+    a, b = (float(np.subtract(*np.quantile(_here(v), [0.9, 0.1]))) for v in (z, f))
     return b / a if a else 1.0
 
 # %% ../nbs/03_normalize.ipynb #119d3a3b
@@ -1746,7 +1755,7 @@ def _check_origin(c: _Case) -> list[_Line]:
     return [_within('origin', figure, 1e-6, f'fit on the training rows alone ({m.n:,} cells were fitted, {own.n:,} are here)')]
 
 
-def _check_pairs(cases: Sequence[_Case]) -> dict[Any, list[_Line]]:
+def _check_pairs(cases: Sequence[_Case]) -> dict[Any, _Line]:
     "Columns that repeat another column, whatever the unit."
     some = [c for c in cases if c.scaling.kind not in ('constant', 'empty') and np.ptp(_here(c.x)) > 0]
     if len(some) < 2:
@@ -1758,7 +1767,7 @@ def _check_pairs(cases: Sequence[_Case]) -> dict[Any, list[_Line]]:
     r = np.where(flag[:, None] & flag, r, np.abs(r))
     np.fill_diagonal(r, 0)
     twin, b = r.argmax(1), cases[0].bounds.duplicate
-    return {c.name: [_Line('duplicate', r[i, j], f'<= {b:.7f}', bool(r[i, j] <= b), f'keep one: it repeats {some[j].name!r}')]
+    return {c.name: _Line('duplicate', r[i, j], f'<= {b:.7f}', bool(r[i, j] <= b), f'keep one: it repeats {some[j].name!r}')
             for i, (c, j) in enumerate(zip(some, twin, strict=True))}
 
 
@@ -1767,73 +1776,6 @@ def _bounded(z: _Array) -> _Array:
     return np.arcsinh(np.nan_to_num(z.astype(np.float64), nan=0.0))
 
 # %% ../nbs/03_normalize.ipynb #9954974f
-def _news(u: _Array, series: _Array, past: int = 8) -> _Array | None:
-    "Residual of an autoregression on `past` values, within series; `None` when next to nothing is left."
-    if len(u) < 20 * past:
-        past = max(len(u) // 40, 1)
-    lags = np.stack([np.ones(len(u) - past)] + [u[past - k:-k] for k in range(1, past + 1)], axis=1)
-    same = series[past:] == series[:-past]
-    if same.sum() < 30 or u.std() == 0:
-        return None
-    coef = np.linalg.lstsq(lags[same], u[past:][same], rcond=None)[0]
-    news = np.where(same, u[past:] - lags @ coef, 0.0)
-    return np.concatenate([np.zeros(past), news]) if news.std() > 1e-4 * u.std() else None
-
-
-def _same(x: _Array | None, y: _Array | None) -> float:
-    "Absolute correlation of the news of two columns."
-    use = None if x is None or y is None else (x != 0) & (y != 0)
-    return 0.0 if use is None or use.sum() < 30 else abs(float(np.corrcoef(x[use], y[use])[0, 1]))  # type: ignore[index]
-
-
-def _foreknown(x: _Array, y: _Array, series: _Array, leads: int = 32, past: int = 8, most: int = 50_000) -> tuple[float, int]:
-    "Largest absolute correlation of what `x` adds to both pasts with what `y` does some rows later, and how many rows later."
-    leads, past = min(leads, len(x) // 10), min(past, max(len(x) // 100, 1))
-    rows = np.arange(past, len(x) - leads)
-    rows = rows[series[rows - past] == series[rows + leads]]
-    rows = rows[::1 + len(rows) // most]
-    if len(rows) < 60 or not leads:
-        return 0.0, 0
-    known = np.stack([np.ones(len(rows))] + [y[rows - k] for k in range(past)] + [x[rows - k] for k in range(1, past + 1)], axis=1)
-    later = np.stack([x[rows]] + [y[rows + k] for k in range(1, leads + 1)], axis=1)
-    basis = np.linalg.qr(known)[0]  # also where some columns repeat others
-    left = later - basis @ (basis.T @ later)
-    size = left.std(0)
-    size[size <= 1e-4 * later.std(0)] = np.inf
-    r = np.abs(left[:, :1].T @ left[:, 1:])[0] / len(rows) / size[0] / size[1:]
-    return float(r.max()), int(r.argmax()) + 1
-
-
-def _attainable(a: _Array, b: _Array) -> float:
-    "Largest correlation of two columns with these scores: of a label less than 1; 0.7 or more, since a rare one may be an event."
-    return max(float(np.sort(a) @ np.sort(b)) / (float(np.linalg.norm(a) * np.linalg.norm(b)) or 1.0), 0.7)
-
-
-def _check_leak(columns: Mapping[Any, _Array], goal: _Array, series: _Array, known: Collection[Any], b: Bounds) -> dict[Any, list[_Line]]:
-    "Columns that share the target's news now or ahead of it."
-    order = np.argsort(series, kind='stable')
-    s, near, out = series[order], _near(goal)[order], dict[Any, list[_Line]]()
-    ranks = _scores(near)
-    views, news = (near, ranks, _scores(np.abs(ranks))), [_news(u, s) for u in (_bounded(goal)[order], ranks)]
-    for name, column in columns.items():
-        x, z = _bounded(column)[order], _near(column)[order]
-        rank = _scores(z)
-        same, most = _same(_news(x, s), news[0]), b.same
-        if name in known: same, most = max(same, _same(_news(rank, s), news[1])), b.leak
-        ahead, lead = max(_foreknown(u, y, s) for u, y in zip((z, rank, rank), views, strict=True))
-        ahead /= _attainable(rank, ranks)
-        now = same / most > ahead / b.leak
-        what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
-        out[name] = [_within('leak', same if now else ahead, most if now else b.leak, f'{what}: drop or lag it')]
-    return out
-
-
-def _categories(X: Any, names: Collection[Any]) -> dict[Any, _Array]:
-    "Columns of up to 100 kinds as numbers, in the order of their names."
-    some = {name: pd.Series(list(X[name]), dtype=object).astype(str) for name in names}
-    return {name: np.asarray(pd.factorize(x, sort=True)[0], np.float64) for name, x in some.items() if 1 < x.nunique() <= 100}
-
-
 def _near(z: _Array) -> _Array:
     "Standardized values, missing cells at the center, cut at ten spreads."
     return np.clip(np.nan_to_num(z.astype(np.float64), nan=0.0), -10.0, 10.0)
@@ -1844,11 +1786,105 @@ def _scores(v: _Array) -> _Array:
     return np.asarray(stats.norm.ppf((stats.rankdata(v) - 0.5) / len(v)))
 
 
-def _scaled_target(values: _Array) -> _Array:
-    "Standardize a target given as values."
-    s = _Stats()
-    s.update(values)
-    return np.asarray((values - np.nanmedian(values)) / _place(s, _quantiles(*_weighted(s.sketch), _RANKS)).scale)
+def _inside(series: _Array, before: int, after: int = 0, most: int = 20_000) -> _Array:
+    "Places with so many rows of their own series before and after them; `most`, evenly, where there are more."
+    rows = np.arange(before, len(series) - after)
+    rows = rows[series[rows - before] == series[rows + after]]
+    return np.asarray(rows[::1 + len(rows) // most])
+
+
+def _memory(series: _Array) -> tuple[int, int, int]:
+    "Rows of a column's past, of the target's past, and rows ahead that are looked at: fewer in short series."
+    longest = int(np.unique(series, return_counts=True)[1].max())
+    past = min(8, max(longest // 100, 1))
+    return past, 4 * past, min(32, longest // 10)
+
+
+def _news(u: _Array, series: _Array) -> _Array | None:
+    "What a column's past, long enough for a season, does not predict; `None` when next to nothing is left."
+    _, season, _ = _memory(series)
+    rows = _inside(series, season)
+    lags = np.stack([np.ones(len(rows))] + [u[rows - k] for k in range(1, season + 1)], axis=1)
+    if len(rows) < max(30, 2 * season):
+        return None
+    news = np.asarray(u[rows] - lags @ np.linalg.lstsq(lags, u[rows], rcond=None)[0])
+    return news if news.std() > 1e-4 * u.std() else None
+
+
+def _same(x: _Array | None, y: _Array | None) -> float:
+    "Absolute correlation of the news of two columns."
+    return 0.0 if x is None or y is None else abs(float(np.corrcoef(x, y)[0, 1]))
+
+# %% ../nbs/03_normalize.ipynb #9954a002
+def _foreknown(x: _Array, y: _Array, series: _Array) -> tuple[float, int]:
+    "Correlation of what `x` adds to both pasts with what `y` does in the rows ahead, in one of them or in all; and in which one most."
+    past, season, leads = _memory(series)
+    rows = _inside(series, season, leads)
+    if len(rows) < 60 or not leads:
+        return 0.0, 0
+    known = np.stack([np.ones(len(rows))] + [y[rows - k] for k in range(season)] + [x[rows - k] for k in range(1, past + 1)], axis=1)
+    later = np.stack([x[rows]] + [y[rows + k] for k in range(1, leads + 1)], axis=1)
+    basis = np.linalg.qr(known)[0]  # also where some columns repeat others
+    left = later - basis @ (basis.T @ later)
+    left = left / np.where(left.std(0) > 1e-4 * later.std(0), np.linalg.norm(left, axis=0), np.inf)
+    r = np.abs(left[:, 0] @ left[:, 1:])
+    free = len(rows) - known.shape[1]
+    together = float(np.linalg.norm(np.linalg.qr(left[:, 1:])[0].T @ left[:, 0])) ** 2
+    adjusted = 1 - (1 - together) * free / (free - leads) if free > 2 * leads else 0.0
+    return max(float(r.max()), float(np.sqrt(max(adjusted, 0.0)))), int(r.argmax()) + 1
+
+
+def _attainable(a: _Array, b: _Array) -> float:
+    "Largest correlation of two columns with these scores: of a label less than 1; 0.7 or more, since a rare one may be an event."
+    return max(float(np.sort(a) @ np.sort(b)) / (float(np.linalg.norm(a) * np.linalg.norm(b)) or 1.0), 0.7)
+
+# %% ../nbs/03_normalize.ipynb #9954a004
+def _check_leak(columns: Mapping[Any, _Array], goals: Mapping[Any, _Array], series: _Array, known: Collection[Any], b: Bounds) -> dict[Any, _Line]:
+    "Columns that share a target's news now or ahead of it."
+    order, out = np.argsort(series, kind='stable'), dict[Any, _Line]()
+    s = series[order]
+    spans = [p for p in np.split(np.arange(len(s)), np.flatnonzero(np.diff(s)) + 1) if 100 <= len(p) < len(s)]
+    for own, goal in goals.items():
+        near = _near(goal)[order]
+        ranks = _scores(near)
+        views, news = (near, ranks, _scores(np.abs(ranks))), [_news(u, s) for u in (_bounded(goal)[order], ranks)]
+        apart = [(p, _scores(near[p]), _news(_scores(near[p]), s[p])) for p in spans]
+        for name in (n for n in columns if n != own):
+            x = columns[name][order]
+            z = _ordered(x, views, s) if x.dtype.kind == 'i' else _near(x)
+            rank = _scores(z)
+            same, most = _same(_news(z if x.dtype.kind == 'i' else _bounded(x), s), news[0]), b.same
+            ahead, lead = max(_foreknown(u, y, s) for u, y in zip((z, rank, rank), views, strict=True))
+            ahead /= _attainable(rank, ranks)
+            ahead, lead = max([(ahead, lead), *(_foreknown(_scores(z[p]), y, s[p]) for p, y, _ in apart)])
+            if name in known:
+                same = max(same, _same(_news(rank, s), news[1]), *(_same(_news(_scores(z[p]), s[p]), n) for p, _, n in apart), 0.0)
+                most = b.leak
+            now = same / most > ahead / b.leak
+            what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
+            line = _within('leak', same if now else ahead, most if now else b.leak, f'{what}: drop or lag it')
+            if name not in out or out[name].ok:
+                out[name] = line
+    return out
+
+
+def _categories(X: Any, names: Collection[Any]) -> dict[Any, _Array]:
+    "Numbers of the kinds of columns of text, where each kind has ten rows or more on average and there are 100 at most."
+    found = {name: pd.factorize(pd.Series(list(X[name]), dtype=object).astype(str))[0] for name in names}
+    return {name: k for name, k in found.items() if 1 <= k.max() < min(100, len(k) // 10)}
+
+
+def _ordered(kinds: _Array, views: Sequence[_Array], series: _Array) -> _Array:
+    "Kinds as scores, in the order of the target's means some rows ahead, where these differ most."
+    best, order, count = -1.0, np.zeros(0), np.bincount(kinds)
+    for y in views:
+        for lead in (k for k in (0, 1, 2, 3, 5, 8, 13, 21) if k < len(y)):
+            end = len(y) - lead
+            later = (y - y.mean())[lead:] * (series[lead:] == series[:end])
+            means = np.bincount(kinds[:end], later, len(count)) / np.maximum(count, 1)
+            differ = float((count * means**2).sum() / max((later**2).sum(), 1e-300))
+            if differ > best: best, order = differ, means
+    return _scores(order[kinds])
 
 # %% ../nbs/03_normalize.ipynb #796a6073
 def _unused(cases: Sequence[_Case]) -> set[Any]:
@@ -1929,7 +1965,7 @@ def verify(
     normalizer: Normalizer,  # fitted
     train: Any,  # the training rows it was fitted on, unscaled, in time order (within series)
     valid: Any = None,  # validation rows, unscaled
-    target: Any = None,  # name (or column number) of the target, or its values for the training rows
+    target: Any = None,  # name (or column number) of the target, a list of such, or its values for the training rows
     bounds: Bounds | None = None,  # `None` for the defaults
     series: Any = None,  # column that tells series apart, where the normalizer pools them
     known: Collection[Any] = (),  # columns known in advance: a forecast by copying, if they move with the target
@@ -1938,24 +1974,25 @@ def verify(
     bounds = bounds or Bounds()
     if not isinstance(bounds, Bounds):
         raise InputError(f'bounds must be Bounds, got {type(bounds).__name__}: write Bounds(missing=0.1)')
+    if isinstance(known, str) or not isinstance(known, Collection):
+        raise InputError(f'known must be a list of columns, got {known!r}: write [{known!r}]')
     if not isinstance(series, Hashable):
         raise InputError(f'series must be the name of a column, got {type(series).__name__}: put it into the table')
     check_is_fitted(normalizer)
     by = _by(normalizer) or [series] * (series is not None and series not in normalizer.names_)
     table = _take(train, by)
     cases = _cases(normalizer, train, table, valid, bounds, series, by)
-    goal, own = _goal(cases, target)
     words = [c for c in table.others if c != series]
-    others = {c.name: c.z for c in cases if c.name != own and c.scaling.kind != 'constant'} | _categories(train, words)
-    leaks = {} if goal is None else _check_leak(others, goal, cases[0].series, known, bounds)
+    others = {c.name: c.z for c in cases if c.scaling.kind != 'constant'} | _categories(train, words)
+    leaks = _check_leak(others, _goals(cases, target), cases[0].series, known, bounds)
     unused, shared = _unused(cases), [_check_pairs(cases), leaks]
     rows = [{'column': '(rows)'} | line._asdict() for line in _check_rows(cases, bounds)]
     rows += _check_text(train, words, bounds)
-    rows += [{'column': name} | line._asdict() for name in words for line in leaks.get(name, [])]
+    rows += [{'column': name} | line._asdict() for name in words for line in [leaks.get(name)] if line]
     for c in cases:
         found = {line.check: line for check in _CHECKS for line in check(c)}
         found |= {line.check: line for own in _apart(c) for check in _APART for line in check(own) if not line.ok}
-        lines = [*found.values(), *(line for s in shared for line in s.get(c.name, []))]
+        lines = [*found.values(), *(s[c.name] for s in shared if c.name in s)]
         rows += [{'column': c.name} | line._asdict() for line in lines if not (line.check == 'dead' and c.name in unused)]
     q = [0.01, 0.25, 0.5, 0.75, 0.99]
     before, after = (pd.DataFrame({c.name: np.quantile(_here(v), q) for c, v in zip(cases, vs, strict=True) if len(_here(v))}, index=q).T
@@ -1963,35 +2000,45 @@ def verify(
     return Verification(pd.DataFrame(rows), before, after)
 
 
-def _goal(cases: Sequence[_Case], target: Any) -> tuple[_Array | None, Any]:
-    "The target's standardized values, and its name if it is a column."
-    names = [c.name for c in cases]
-    if target is None or isinstance(target, (str, int, np.integer, tuple)) and not isinstance(target, bool):
-        if target is not None and target not in names:
-            raise InputError(f'target must be a fitted column or values, got {target!r}{nearest(str(target), names)}')
-        return next((c.z for c in cases if c.name == target), None), target
+def _goals(cases: Sequence[_Case], target: Any) -> dict[Any, _Array]:
+    "Standardized values of the targets, by the name of their columns."
+    found = {c.name: c.z for c in cases}
+    names = target if isinstance(target, list) else [] if target is None else [target]
+    if all(isinstance(t, (str, int, np.integer, tuple)) and not isinstance(t, bool) for t in names):
+        for t in names:
+            if t not in found:
+                raise InputError(f'target must be a fitted column or values, got {t!r}{nearest(str(t), list(found))}')
+        return {t: found[t] for t in names}
     try: values = np.asarray(target, np.float64).reshape(-1)
     except (TypeError, ValueError): values = np.zeros(0)
     if len(values) != len(cases[0].x) or not np.isfinite(values).any():
         raise InputError(f'target must be the name of a column or one number for each of {len(cases[0].x)} training rows, '
                          f'got {type(target).__name__} of {np.size(target)}: pass one of them')
-    return _scaled_target(values), None
+    return {None: _scaled_target(values)}
+
+
+def _scaled_target(values: _Array) -> _Array:
+    "Standardize a target given as values."
+    s = _Stats()
+    s.update(values)
+    return np.asarray((values - np.nanmedian(values)) / _place(s, _quantiles(*_weighted(s.sketch), _RANKS)).scale)
 
 
 def _apart(c: _Case) -> Iterator[_Case]:
     "Each series of a column as a column of its own, judged the more strictly the more there are."
-    strict = replace(c.bounds, tail=c.bounds.tail / max(len(c.parts), 1))
+    b, many = c.bounds, 1 + np.log10(max(len(c.parts), 1)) / 2
+    strict = replace(b, tail=b.tail / max(len(c.parts), 1), unit=b.unit * many, jump=b.jump * many, ratio=b.ratio * many)
     for p, q in zip(c.parts, c.future_parts, strict=True):
-        x, later = c.x[p].astype(np.float64), c.future[q].astype(np.float64) if c.future is not None and len(q) else None
+        x, later = c.x[p].astype(np.float64), c.future[q].astype(np.float64) if c.future is not None and len(q) >= 50 else None
         here = _here(x)
         if len(c.parts) < 2 or len(here) < 100 or np.ptp(here) == 0:
             continue
         center, scale = np.median(here), float(np.subtract(*np.quantile(here, [0.75, 0.25]))) / _IQR or 1.0
         yield c._replace(x=x, t=c.t[p], z=(x - center) / scale, future=later, future_z=None if later is None else (later - center) / scale,
-                         parts=[np.arange(len(p))], rows=c.rows[p], future_rows=c.future_rows[q], bounds=strict)
+                         parts=[np.arange(len(p))], future_parts=[np.arange(len(q))], rows=c.rows[p], future_rows=c.future_rows[q], bounds=strict)
 
 
-_APART = (_check_tail, _check_lonely, _check_sentinel, _check_sign)
+_APART = (_check_tail, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_future)
 _CHECKS = (_check_cells, _check_scale, _check_tail, _check_decimal, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_precision,
            _check_future, _check_origin)
 
@@ -2000,9 +2047,9 @@ def _cases(n: Normalizer, train: Any, table: _Table, valid: Any, bounds: Bounds,
     "Prepare the columns for judgment."
     later = None if valid is None else _take(valid, by)
     places = _match(n, table)
-    lost = [] if later is None else [c for c in table.names if c not in later.names]
-    if lost:
-        raise InputError(f'valid must have the columns of train, {lost[0]!r} is missing: add it')
+    for name, rows_of in (('train', table), ('valid', later)):
+        lost = [c for c in n.names_ if c not in rows_of.names] if rows_of and rows_of.named and n.named_ else []
+        if lost: raise InputError(f'{name} must have the fitted columns, {lost[0]!r} is missing: add it')
     after = [] if later is None else [later.names[[n.names_[j] for j in _match(n, later)].index(n.names_[j])] for j in places]
     rows = np.zeros(len(table.columns[0]), int) if table.keys is None else _series_of(n, table.keys)
     next_rows = np.zeros(0 if later is None else len(later.columns[0]), int)
