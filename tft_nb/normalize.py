@@ -1633,7 +1633,9 @@ def _check_sign(c: _Case) -> list[_Line]:
     move, size = np.abs(np.diff(x)), np.median(np.abs(x))
     usually = np.median(move[move > 0])
     sudden = figure < 0.3 and move[across].min() > 10 * usually  # or else, where all moves are large:
-    hole = usually > 0.2 * size and figure < _RARE and np.quantile(np.abs(x), 0.01) > 0.1 * size and np.quantile(rare, 0.05) > 0.25 * size
+    block = len(across) <= 4 and figure < 0.3 and min(np.abs(x[across]).min(), np.abs(x[across + 1]).min()) > 0.25 * size
+    hole = usually > 0.1 * size and np.quantile(np.abs(x), 0.01) > 0.1 * size and np.quantile(rare, 0.05) > 0.25 * size
+    hole &= block or figure < _RARE and len(across) > 4
     first = _row(c, int(np.argmax(np.sign(cells) == (-1 if (x < 0).sum() < (x > 0).sum() else 1))))
     return [_within('sign', figure if sudden or hole else 0.0, c.bounds.sign, f'mend the sign, or mark these cells missing (first in {first})')]
 
@@ -1655,7 +1657,7 @@ def _check_unit(c: _Case) -> list[_Line]:
     if _few(c):
         return []
     x, _, parts = _all_rows(c)
-    figure = float(np.median([_shift(x[p]) for p in parts]))
+    figure = float(max(np.median([_shift(v[p]) for p in ps]) for v, ps in ((c.x, c.parts), (x, parts))))
     return [_within('unit', figure, c.bounds.unit, 'its unit changes: bring all rows to one unit')]
 
 # %% ../nbs/03_normalize.ipynb #c709ac77
