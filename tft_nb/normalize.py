@@ -1260,7 +1260,7 @@ class Bounds:
     decimal: int = 0  # cells a power of ten away from the rows before and after
     sentinel: int = 2  # cells at one value that the others keep away from
     sign: float = 0.0  # share of cells with the rarer sign, in a column that keeps away from 0 on both sides
-    unit: float = 3.0  # largest step of the level between twentieths of the training rows, in doublings or in the third largest
+    unit: float = 3.0  # largest step of the level between twentieths of the rows, in doublings or in the third largest
     precision: float = 0.01  # resolution of the stored values, in typical steps; and loss of a float32 round trip, in spreads
     beyond: float = 0.02  # share of validation cells further outside the training range than three times its width
     jump: float = 3.0  # step where training ends, in the largest step between tenths of the training rows
@@ -1635,7 +1635,7 @@ def _check_sign(c: _Case) -> list[_Line]:
     sudden = figure < 0.3 and move[across].min() > 10 * usually  # or else, where all moves are large:
     block = len(across) <= 4 and figure < 0.3 and min(np.abs(x[across]).min(), np.abs(x[across + 1]).min()) > 0.25 * size
     hole = usually > 0.1 * size and np.quantile(np.abs(x), 0.01) > 0.1 * size and np.quantile(rare, 0.05) > 0.25 * size
-    hole &= block or figure < _RARE and len(across) > 4
+    hole &= block or figure < _RARE and len(rare) < 0.7 * (len(across) + 1)  # scattered
     first = _row(c, int(np.argmax(np.sign(cells) == (-1 if (x < 0).sum() < (x > 0).sum() else 1))))
     return [_within('sign', figure if sudden or hole else 0.0, c.bounds.sign, f'mend the sign, or mark these cells missing (first in {first})')]
 
@@ -1657,7 +1657,7 @@ def _check_unit(c: _Case) -> list[_Line]:
     if _few(c):
         return []
     x, _, parts = _all_rows(c)
-    figure = float(max(np.median([_shift(v[p]) for p in ps]) for v, ps in ((c.x, c.parts), (x, parts))))
+    figure = float(max(np.median([_shift(v[p]) for p in ps if len(p)]) for v, ps in ((c.x, c.parts), (x, parts))))
     return [_within('unit', figure, c.bounds.unit, 'its unit changes: bring all rows to one unit')]
 
 # %% ../nbs/03_normalize.ipynb #c709ac77
@@ -1862,7 +1862,7 @@ def _check_leak(columns: Mapping[Any, _Array], goals: Mapping[Any, _Array], seri
             if name in known:
                 same = max(same, _same(_news(rank, s), news[1]), *(_same(_news(_scores(z[p]), s[p]), n) for p, _, n in apart), 0.0)
                 most = b.leak
-            now = same / most > ahead / b.leak
+            now = same * b.leak > ahead * most
             what = 'it moves with the target of its own row' if now else f'it gives the target away {lead} rows ahead'
             line = _within('leak', same if now else ahead, most if now else b.leak, f'{what}: drop or lag it')
             if name not in out or out[name].ok:
