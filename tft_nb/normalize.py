@@ -1857,7 +1857,7 @@ def _check_leak(columns: Mapping[Any, _Array], goals: Mapping[Any, _Array], seri
             rank = _scores(z)
             same, most = _same(_news(z if x.dtype.kind == 'i' else _bounded(x), s), news[0]), b.same
             ahead, lead = max(_foreknown(u, y, s) for u, y in zip((z, rank, rank), views, strict=True))
-            ahead /= _attainable(rank, ranks)
+            ahead = min(ahead / _attainable(rank, ranks), 1.0)
             ahead, lead = max([(ahead, lead), *(_foreknown(_scores(z[p]), y, s[p]) for p, y, _ in apart)])
             if name in known:
                 same = max(same, _same(_news(rank, s), news[1]), *(_same(_news(_scores(z[p]), s[p]), n) for p, _, n in apart), 0.0)
