@@ -73,14 +73,24 @@ def _share(text: str) -> float:
     return value
 
 # %% ../nbs/12_cli.ipynb #5b268435
+_STAND_INS = ('(all rows)', '(row)', '(no target)')      # for series, time and target where `tft_check` is told none
+
+
+def _column(text: str) -> str:
+    "The name of a column."
+    if text in ('', *_STAND_INS): raise argparse.ArgumentTypeError(f'must be the name of a column, {text!r} is kept for others: rename it')
+    return text
+
+
 def _add_roles(options: Any) -> None:
     "Options that say what each column is for."
-    options.add_argument('--series', metavar='COLUMN', help='column that names the series')
-    options.add_argument('--time', metavar='COLUMN', help='column of dates, timestamps or integers')
-    options.add_argument('--target', metavar='COLUMN', nargs='+', help='numeric column(s) to forecast')
-    options.add_argument('--known', metavar='COLUMN', nargs='*', default=[], help='columns known for the horizon too')
-    options.add_argument('--static', metavar='COLUMN', nargs='*', default=[], help='columns constant within a series')
-    options.add_argument('--observed', metavar='COLUMN', nargs='*', help='columns known up to now (default: all others)')
+    def add(name: str, text: str, **how: Any) -> None: options.add_argument(name, metavar='COLUMN', type=_column, help=text, **how)
+    add('--series', 'column that names the series')
+    add('--time', 'column of dates, timestamps or integers')
+    add('--target', 'numeric column(s) to forecast', nargs='+')
+    add('--known', 'columns known for the horizon too', nargs='*', default=[])
+    add('--static', 'columns constant within a series', nargs='*', default=[])
+    add('--observed', 'columns known up to now (default: all others)', nargs='*')
 
 
 def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
@@ -106,9 +116,6 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     return p
 
 # %% ../nbs/12_cli.ipynb #b2fb88f0
-_STAND_INS = ('(all rows)', '(row)', '(no target)')      # for series, time and target where `tft_check` is told none
-
-
 def _too_many_kinds(
     df: pd.DataFrame,  # the user's table
     spec: PanelSpec,  # roles of its columns

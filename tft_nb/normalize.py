@@ -1268,8 +1268,8 @@ class Bounds:
     duplicate: float = 0.9999999  # absolute correlation of two columns
     rows: float = 0.05  # share of rows that repeat another row in every number
     leak: float = 0.75  # absolute correlation, of what a label can reach, of a column's news with the target's of later rows; if known, of any
-    text: float = 0.5  # share of a text column's cells that are numbers
     same: float = 0.97  # the same with the target's news of the same row: open, high and low stay below it
+    text: float = 0.5  # share of a text column's cells that are numbers
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -1541,7 +1541,7 @@ def _check_decimal(c: _Case) -> list[_Line]:
 # %% ../nbs/03_normalize.ipynb #c9e527eb
 _CODES = (-9999.0, -999.0, 9999.0, 99999.0, 999999.0, -99999.0, -999999.0, 1e20, -1e20, 1e30, -1e30, 9.96921e36, -32768.0, 65535.0,
           -2147483648.0, 2147483647.0, -3.4028235e38, 3.4028235e38)
-_RARE = 0.1  # a larger share of zeros belongs to the column: a day of rest, a machine that is off
+_RARE = 0.1  # a larger share of zeros, or of the rarer sign, belongs to the column: a day of rest, a machine that is off
 
 
 def _check_sentinel(c: _Case) -> list[_Line]:
@@ -2005,7 +2005,7 @@ def verify(
 def _goals(cases: Sequence[_Case], target: Any) -> dict[Any, _Array]:
     "Standardized values of the targets, by the name of their columns."
     found = {c.name: c.z for c in cases}
-    names = target if isinstance(target, list) else [] if target is None else [target]
+    names = target if isinstance(target, list) and len(target) < len(cases[0].x) else [] if target is None else [target]
     if all(isinstance(t, (str, int, np.integer, tuple)) and not isinstance(t, bool) for t in names):
         for t in names:
             if t not in found:
