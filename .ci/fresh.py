@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import time
+from itertools import islice, zip_longest
 from pathlib import Path
 
 from nbdev.config import get_config
@@ -45,6 +46,14 @@ def close(a, b):
     return abs(x - y) <= max(1.01 * unit, 0.05 * max(abs(x), abs(y)))
 
 
+def differences(was, now):
+    "The lines by which two lists of outputs differ, the first twenty."
+    lines = lambda outputs: [line for o in outputs for name, kind, text in o for line in (f'{name} {kind}', *text.splitlines())]
+    a, b = lines(was), lines(now)
+    pairs = ((x, y) for x, y in zip_longest(a, b, fillvalue='(no line)') if not same(x, y))
+    return [f'  saved {x[:200]}\n  now   {y[:200]}' for x, y in islice(pairs, 20)]
+
+
 def run(path, write, skip):
     "Execute one notebook: what went wrong, and the numbers of cells passed, failed and skipped."
     from execnb.nbio import read_nb, write_nb
@@ -79,7 +88,7 @@ def run(path, write, skip):
         now = [key(o) for o in c.get('outputs', [])]
         passed += write or same(was[i], now)
         if not write and not same(was[i], now):
-            bad.append(f'cell {c.id} is stale:\n  saved {was[i]}\n  now   {now}'[:1500])
+            bad.append(f'cell {c.id} is stale:\n' + '\n'.join(differences(was[i], now)))
     if write and not bad:
         clean_nb(nb)
         write_nb(nb, path)
