@@ -1295,6 +1295,7 @@ class _Case(NamedTuple):
     future: _Array | None
     future_z: _Array | None
     series: _Array
+    labels: Sequence[str]  # names of the series
     parts: Sequence[_Array]  # the rows of each series, and of each series among the validation rows
     future_parts: Sequence[_Array]
     rows: pd.Index  # how the caller names the training rows, and the validation rows
@@ -1357,23 +1358,27 @@ def _check_cells(c: _Case) -> list[_Line]:
         lines.append(_Line('dead', float(np.ptp(x)), '> 0', len(np.unique(_here(c.t))) > 1,
                            'it never moves: drop it (as a target: there is nothing to forecast)'))
         if np.ptp(x) > 0 and c.scaling.kind in ('continuous', 'zero-inflated'):
-            longest = _longest_stop(c)
-            lines.append(_within('stuck', longest, c.bounds.stuck, 'the feed stopped: cut these rows or mark them missing'))
+            longest, k = _longest_stop(c)
+            where = f' in series {c.labels[k]}' if len(c.labels) > 1 else ''
+            lines.append(_within('stuck', longest, c.bounds.stuck, f'the feed stopped{where}: cut these rows or mark them missing'))
     return lines
 
 
-def _longest_stop(c: _Case) -> float:
-    "Largest share of a series' rows, or half the share of its validation rows, at which the feed stood still."
+def _longest_stop(c: _Case) -> tuple[float, int]:
+    "Largest share of a series' rows, or half the share of its validation rows, at which the feed stood still; and which series."
     series = [_here(c.x[p]) for p in c.parts]
     later = [] if c.future is None else [_here(c.future[q]) for q in c.future_parts]
     whole = [np.append(x, y) for x, y in zip(series, later, strict=True)] if later else []
     known = [x for x in (*series, *later) if len(x) >= 30]
     still = [x for x in known if np.ptp(x) == 0]
     pace = float(np.median([_pace(x) for x in known if np.ptp(x) > 0] or [1.0]))
-    stops = [_stuck(x, pace, x) for x in (*series, *whole)] + [_stuck(x, pace, y) / 2 for x, y in zip(later, whole, strict=True)]
-    if c.scaling.kind == 'continuous' and 2 * len(still) < len(known):  # a column that stands still in most series is static
-        stops.append(float(any(len(x) > _calm(x, pace) for x in still)))
-    return max(stops)
+    static = c.scaling.kind != 'continuous' or 2 * len(still) >= len(known)  # it stands still in most series
+    def stop(x: _Array) -> float:
+        return float(not static and np.ptp(x) == 0 and len(x) > _calm(x, pace)) if len(x) >= 30 else 0.0
+    stops = [[max(_stuck(x, pace, x), stop(x)) for x in series], [_stuck(x, pace, x) for x in whole],
+             [max(_stuck(x, pace, y) / 2, stop(x)) for x, y in zip(later, whole, strict=True)]]
+    shares = np.max([s for s in stops if s], axis=0)
+    return float(shares.max()), int(shares.argmax())
 
 
 _STAIRS = 10.0
@@ -1993,7 +1998,7 @@ def verify(
     rows += [{'column': name} | line._asdict() for name in words for line in [leaks.get(name)] if line]
     for c in cases:
         found = {line.check: line for check in _CHECKS for line in check(c)}
-        found |= {line.check: line for own in _apart(c) for check in _APART for line in check(own) if not line.ok}
+        found |= {line.check: line for line in _one_by_one(c) if line.check not in found or found[line.check].ok}
         lines = [*found.values(), *(s[c.name] for s in shared if c.name in s)]
         rows += [{'column': c.name} | line._asdict() for line in lines if not (line.check == 'dead' and c.name in unused)]
     q = [0.01, 0.25, 0.5, 0.75, 0.99]
@@ -2026,18 +2031,29 @@ def _scaled_target(values: _Array) -> _Array:
     return np.asarray((values - np.nanmedian(values)) / _place(s, _quantiles(*_weighted(s.sketch), _RANKS)).scale)
 
 
-def _apart(c: _Case) -> Iterator[_Case]:
-    "Each series of a column as a column of its own, judged the more strictly the more there are."
+def _one_by_one(c: _Case) -> Iterator[_Line]:
+    "The checks that a series fails by itself: the line of the first such series, and how many more there are."
+    failed: dict[str, list[tuple[str, _Line]]] = {}
+    for label, own in _apart(c):
+        for line in (line for check in _APART for line in check(own) if not line.ok):
+            failed.setdefault(line.check, []).append((label, line))
+    for (label, line), *more in failed.values():
+        yield line._replace(remedy=f'in series {label}{f" and {len(more)} more" if more else ""}: {line.remedy}')
+
+
+def _apart(c: _Case) -> Iterator[tuple[str, _Case]]:
+    "Each series of a column as a column of its own, with its name, judged the more strictly the more there are."
     b, many = c.bounds, 1 + np.log10(max(len(c.parts), 1)) / 2
     strict = replace(b, tail=b.tail / max(len(c.parts), 1), unit=b.unit * many, jump=b.jump * many, ratio=b.ratio * many)
-    for p, q in zip(c.parts, c.future_parts, strict=True):
+    for label, p, q in zip(c.labels, c.parts, c.future_parts, strict=True):
         x, later = c.x[p].astype(np.float64), c.future[q].astype(np.float64) if c.future is not None and len(q) >= 50 else None
         here = _here(x)
         if len(c.parts) < 2 or len(here) < 100 or np.ptp(here) == 0:
             continue
         center, scale = np.median(here), float(np.subtract(*np.quantile(here, [0.75, 0.25]))) / _IQR or 1.0
-        yield c._replace(x=x, t=c.t[p], z=(x - center) / scale, future=later, future_z=None if later is None else (later - center) / scale,
-                         parts=[np.arange(len(p))], future_parts=[np.arange(len(q))], rows=c.rows[p], future_rows=c.future_rows[q], bounds=strict)
+        yield label, c._replace(x=x, t=c.t[p], z=(x - center) / scale, future=later, future_z=None if later is None else (later - center) / scale,
+                                labels=[label], parts=[np.arange(len(p))], future_parts=[np.arange(len(q))], rows=c.rows[p],
+                                future_rows=c.future_rows[q], bounds=strict)
 
 
 _APART = (_check_tail, _check_lonely, _check_sentinel, _check_sign, _check_unit, _check_future)
@@ -2059,7 +2075,7 @@ def _cases(n: Normalizer, train: Any, table: _Table, valid: Any, bounds: Bounds,
         next_rows = _series_of(n, later.keys)
     labels = _labels(train, table, series)
     code = pd.factorize(labels)[0]
-    parts, future_parts = _parts(labels, None if later is None else _labels(valid, later, series))
+    names, parts, future_parts = _parts(labels, None if later is None else _labels(valid, later, series))
     cases = []
     for i, j in enumerate(places):
         f, s, x = n.scalings_[n.names_[j]], n.stats_[j], table.columns[i]
@@ -2075,7 +2091,7 @@ def _cases(n: Normalizer, train: Any, table: _Table, valid: Any, bounds: Bounds,
         with np.errstate(over='ignore', invalid='ignore'):
             z = (x.astype(np.float64) - center[rows]) / scale[rows]
             future_z = None if future is None else (future.astype(np.float64) - center[next_rows]) / scale[next_rows]
-        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, code, parts, future_parts,
+        cases.append(_Case(n.names_[j], f, s, x, t, z, back, future, future_z, code, names, parts, future_parts,
                            _row_names(train), _row_names(valid), bounds))
     return cases
 
@@ -2095,12 +2111,13 @@ def _labels(X: Any, table: _Table, series: Any) -> _Array:
     return np.asarray(pd.Index(keys, dtype=object).map(str), dtype=object)
 
 
-def _parts(now: _Array, later: _Array | None) -> tuple[list[_Array], list[_Array]]:
-    "List the places of each series, in order, among training and among validation rows."
+def _parts(now: _Array, later: _Array | None) -> tuple[list[str], list[_Array], list[_Array]]:
+    "List the series and their places, in order, among training and among validation rows."
     both = now if later is None else np.concatenate([now, later])
     codes, seen = pd.factorize(both)
-    return tuple([np.split(np.argsort(c, kind='stable'), np.cumsum(np.bincount(c, minlength=len(seen)))[:-1])  # type: ignore[return-value]
-                  for c in (codes[:len(now)], codes[len(now):])])
+    places = [np.split(np.argsort(c, kind='stable'), np.cumsum(np.bincount(c, minlength=len(seen)))[:-1])
+              for c in (codes[:len(now)], codes[len(now):])]
+    return list(seen), places[0], places[1]
 
 # %% ../nbs/03_normalize.ipynb #ed535c69
 def _plot(v: Verification, top: int) -> Any:
