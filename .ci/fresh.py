@@ -26,7 +26,7 @@ NUMBER = re.compile(r'(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?')
 
 
 def same(was, now):
-    """The same outputs: equal text, and numbers equal to 5 % or to one unit of their last printed digit (whole numbers: exactly,
+    """The same outputs: equal text, and numbers equal to 10 % or to one unit of their last printed digit (whole numbers: exactly,
     unless an exponent or a point is printed), since another processor rounds a training otherwise."""
     if isinstance(was, str) and isinstance(now, str):
         words = lambda s: re.sub(r'\s+|--+', ' ', NUMBER.sub('#', s))
@@ -43,7 +43,7 @@ def close(a, b):
     x, y = float(a), float(b)
     mantissa, _, exponent = a.partition('e')
     unit = 10.0 ** (int(exponent or 0) - len(mantissa.partition('.')[2]))
-    return abs(x - y) <= max(1.01 * unit, 0.05 * max(abs(x), abs(y)))
+    return abs(x - y) <= max(1.01 * unit, 0.1 * max(abs(x), abs(y)))
 
 
 def differences(was, now):
