@@ -3,7 +3,7 @@ import shlex
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 here = Path(__file__).parent
 parser = ConfigParser(delimiters=['='])
@@ -16,7 +16,7 @@ setup(
     author=cfg['author'], author_email=cfg['author_email'], url=cfg['git_url'],
     license='Apache-2.0', license_files=['LICENSE', f'{lib}/stocks/LICENSE.txt'],
     long_description=(here / 'README.md').read_text('utf-8'), long_description_content_type='text/markdown',
-    packages=[lib], package_data={lib: ['py.typed', 'stocks/*']},
+    packages=find_packages(include=[lib, f'{lib}.*']), package_data={lib: ['py.typed', 'stocks/*']},
     python_requires='>=' + cfg['min_python'],
     install_requires=shlex.split(cfg['requirements']),
     extras_require={'dev': shlex.split(cfg['dev_requirements'])},

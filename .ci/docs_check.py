@@ -67,7 +67,7 @@ def public(mod):
 def notebook(path):
     "Directives that nbdev would silently ignore, imports against the number order, and a page without its head or tail."
     cells = [c for c in read_nb(path).cells if c.source.strip()]
-    number = {p.stem[3:]: p.stem[:2] for p in path.parent.glob('[0-9][0-9]_*.ipynb')}
+    number = {m[1]: p.stem[:2] for p in path.parent.glob('[0-9][0-9]_*.ipynb') if (m := re.search(r'#\| default_exp (\S+?)(\.__init__)?\\n?"', p.read_text()))}
     for c in cells:
         if c.cell_type != 'code':
             continue
@@ -80,7 +80,7 @@ def notebook(path):
         below = re.split(r'^(?!#\||%%|$)', c.source, maxsplit=1, flags=re.M)[1:]
         for k in re.findall(r'^#\|\s*([\w-]+:?)', ''.join(below), flags=re.M):
             yield f'cell {c.id}: directive {k} stands below code, where it does nothing'
-        for m in re.findall(r'^\s*(?:from|import) tft_nb\.(\w+)', c.source, flags=re.M):
+        for m in re.findall(r'^\s*(?:from|import) tft_nb\.([\w.]+)', c.source, flags=re.M):
             if 'hide' not in d and number.get(m, '') > path.stem[:2] and path.stem[0].isdigit():
                 yield f'cell {c.id}: imports {m}, which comes later'
         if c.cell_type == 'code' and 'nbdev_export(' not in c.source and not d.keys() & {'export', 'exports', 'exporti', 'eval:'}:
@@ -90,23 +90,30 @@ def notebook(path):
     head = next((c.source for c in cells if c.cell_type == 'markdown'), '')
     if not re.fullmatch(r'# [^\n]+\n\s*\n?> [^\n]+\s*', head):
         yield 'the first prose cell must be a title and a summary and no more (nbdev drops the rest): "# Title", "> one line"'
-    exports = bool(re.match(r'[0-4]\d_', path.stem))
+    exports = bool(re.match(r'\d\d_', path.stem))
     text = '\n'.join(c.source for c in cells if c.cell_type == 'code')
-    if exports and f'#| default_exp {path.stem[3:]}\n' not in text + '\n':
-        yield f'no cell says "#| default_exp {path.stem[3:]}"'
+    name = re.findall(r'^#\| default_exp (\S+)$', text, flags=re.M)
+    if exports and name not in ([path.stem[3:]], [f'{path.stem[3:]}.__init__']):
+        yield f'one cell must say "#| default_exp {path.stem[3:]}", or "{path.stem[3:]}.__init__" for the door of a chapter'
     if exports and 'nbdev_export()' not in cells[-1].source:
         yield 'the last cell must call nbdev_export()'
     if not exports and re.search(r'^#\| *(default_exp|export)', text, flags=re.M):
         yield 'a story exports nothing'
 
 
+def module_names(cfg):
+    "Dotted names of the modules that notebooks export; a folder stands for its door."
+    files = [p.relative_to(cfg.config_path).with_suffix('') for p in sorted(cfg.lib_path.rglob('*.py')) if p.stem != '_modidx']
+    return ['.'.join(p.parts).removesuffix('.__init__') for p in files if p.parts != (cfg.lib_name, '__init__')]
+
+
 def main():
     cfg = get_config()
     sys.path.insert(0, str(cfg.config_path))
     bad = []
-    modules = [p.stem for p in sorted(cfg.lib_path.glob('*.py')) if p.stem[0] != '_']
+    modules = module_names(cfg)
     for m in modules:
-        bad += [f'{cfg.lib_name}.{m}: {b}' for b in public(importlib.import_module(f'{cfg.lib_name}.{m}'))]
+        bad += [f'{m}: {b}' for b in public(importlib.import_module(m))]
     nbs = sorted(cfg.nbs_path.glob('*.ipynb'))
     for p in nbs:
         bad += [f'{p.name}: {b}' for b in notebook(p)]

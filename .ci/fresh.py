@@ -78,6 +78,7 @@ def run(path, write, skip):
     shell, passed = CaptureShell(path), 0
     for i in cells:
         c = nb.cells[i]
+        c.outputs = []      # the shell sets them only where a cell prints something
         shell.cell(c)
         if shell.exc:
             print(shell.prettytb(fname=path), file=sys.stderr)

@@ -27,7 +27,7 @@ def use() -> None:
     "Import every module, without the development packages, and load the embedded data."
     import tft_nb
     assert 'site-packages' in str(tft_nb.__file__), tft_nb.__file__
-    names = [m.name for m in pkgutil.iter_modules(tft_nb.__path__, 'tft_nb.') if not m.name.startswith('tft_nb._')]
+    names = [m.name for m in pkgutil.walk_packages(tft_nb.__path__, 'tft_nb.') if not m.name.startswith('tft_nb._')]
     public = {n: getattr(importlib.import_module(n), '__all__', []) for n in names}
     for name, exported in public.items():
         assert exported, f'{name} exports nothing'
