@@ -67,7 +67,8 @@ def public(mod):
 def notebook(path):
     "Directives that nbdev would silently ignore, imports against the number order, and a page without its head or tail."
     cells = [c for c in read_nb(path).cells if c.source.strip()]
-    number = {m[1]: p.stem[:2] for p in path.parent.glob('[0-9][0-9]_*.ipynb') if (m := re.search(r'#\| default_exp (\S+?)(\.__init__)?\\n?"', p.read_text()))}
+    number = {m[1]: p.stem[:2] for p in path.parent.glob('[0-9][0-9]_*.ipynb')
+              if (m := re.search(r'#\| default_exp (\S+?)(\.__init__)?\\n?"', p.read_text()))}
     for c in cells:
         if c.cell_type != 'code':
             continue

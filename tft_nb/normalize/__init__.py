@@ -10,6 +10,7 @@ __all__ = ['METHODS', 'NormalizationError', 'Scaling', 'Normalizer', 'clipped', 
 import base64
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
