@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 import sys
+from collections.abc import Iterator
 
 from execnb.nbio import read_nb
 from fastcore.docments import docments, empty
@@ -21,7 +22,7 @@ def signature(name, f):
     for p, d in docments(f, full=True, args_kwargs=True).items():
         if p in ('self', 'cls'):
             continue
-        none = p == 'return' and d.anno in (None, 'None', empty)
+        none = p == 'return' and d.anno in (None, 'None', Iterator[None], empty)
         if d.anno is empty and (p != 'return' or name.split('.')[-1] != '__init__'):
             yield f'{name}({p}): no type'
         hook = name.split('.')[-1].startswith('on_')     # a framework's callback: its parameters are documented there

@@ -7,12 +7,13 @@ __all__ = ['InputError', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'w
            'keep_memory', 'pick_device', 'seed_everything', 'IQR', 'evaluating', 'robust_spread', 'ProcessLost',
            'from_first', 'join_processes', 'rank', 'together', 'world']
 
-# %% ../../nbs/09_core.ipynb #a440350a
+# %% ../../nbs/09_core.ipynb #329e9d32
 from .errors import InputError, check_range, nearest
 from .files import plain_json, put_bytes, write_whole
 from .machine import check_machine, environment, keep_memory, pick_device, seed_everything
 from .numbers import IQR, evaluating, robust_spread
 from .processes import ProcessLost, from_first, join_processes, rank, together, world
 
-_all_ = ['InputError', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'write_whole', 'check_machine', 'environment', 'keep_memory',
-         'pick_device', 'seed_everything', 'IQR', 'evaluating', 'robust_spread', 'ProcessLost', 'from_first', 'join_processes', 'rank', 'together', 'world']
+_all_ = ['InputError', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'write_whole', 'check_machine', 'environment',
+         'keep_memory', 'pick_device', 'seed_everything', 'IQR', 'evaluating', 'robust_spread', 'ProcessLost', 'from_first',
+         'join_processes', 'rank', 'together', 'world']
