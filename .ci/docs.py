@@ -318,9 +318,9 @@ def sidebar():
                 items.append((section, Path(e['href']).name, e.get('text')))
     add(yaml.safe_load(text)['website']['sidebar']['contents'], None)
     listed = [n for _, n, _ in items]
-    if listed != list(PAGES):
+    if sorted(listed) != sorted(PAGES):
         missing, gone = [n for n in PAGES if n not in listed], [n for n in listed if n not in PAGES]
-        bad.append(f'_quarto.yml: the sidebar must list every notebook in reading order; missing {missing}, not there {gone}, order {listed}')
+        bad.append(f'_quarto.yml: the sidebar must list every notebook once; missing {missing}, not there {gone}, listed {listed}')
     if (CFG.nbs_path / '_quarto.yml').read_text(encoding='utf-8') != text.replace(f'{CFG.nbs_path.name}/', ''):
         bad.append("nbs/_quarto.yml is out of step: run  sed 's#nbs/##g' _quarto.yml > nbs/_quarto.yml")
     return [i for i in items if i[1] in PAGES], bad
