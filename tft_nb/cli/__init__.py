@@ -37,14 +37,15 @@ def tft_diagnose(
 
     return exit_code('tft_diagnose', job)
 
-# %% ../../nbs/98_cli.ipynb #69e3a2c3
+# %% ../../nbs/98_cli.ipynb #5d189053
 def tft_train(
     argv: Sequence[str] | None = None,  # options; None: of the command line
 ) -> int:  # exit code: 0 done, 1 training stopped, 2 bad input, 130 interrupted
     "Train, score and plot a TFT from the command line."
     def job() -> int:
         args = train_parser().parse_args(argv)
-        from tft_nb.cli.train import given, go_on, read_run, train
+        from tft_nb.cli.folder import given, go_on, read_run
+        from tft_nb.cli.train import train
         from tft_nb.core import join_processes, rank
         join_processes(args.device)
         if rank(): sys.stdout = open(os.devnull, 'w')

@@ -57,7 +57,7 @@ def _table_batch(model: TFT, learnt: dict[str, Any], table: pd.DataFrame) -> tup
     windows = panel.windows(model.config.encoder, model.config.horizon)
     return windows.batch(torch.linspace(0, len(windows) - 1, min(256, len(windows))).long()), beyond[beyond > 0.05]
 
-# %% ../../nbs/96_cli.diagnose.ipynb #d26192c7
+# %% ../../nbs/96_cli.diagnose.ipynb #b57ed81e
 def _ask(args: argparse.Namespace, table: pd.DataFrame | None) -> tuple[Diagnosis, pd.Series]:
     "Diagnose a run's model on a table, or on the batch that stopped it."
     folder = Path(args.checkpoint) if args.checkpoint else Path(args.replay).parent
@@ -71,30 +71,34 @@ def _ask(args: argparse.Namespace, table: pd.DataFrame | None) -> tuple[Diagnosi
 def _table_of(args: argparse.Namespace) -> pd.DataFrame | None:
     "The table that a model is asked on: the one that is named, or that of the run; None for a replay."
     from tft_nb.cli.table import load_table
-    from tft_nb.cli.train import read_run
+    from tft_nb.cli.folder import read_run
     if args.replay: return None
     if args.file: return read_table(args.file)
     options = read_run(args.checkpoint)
     return load_table(options, options.data).frame
 
 
+def _verdict(args: argparse.Namespace) -> tuple[list[str], dict[str, Any]]:
+    "What was found, in lines for a person and as a document for a machine."
+    if not (args.checkpoint or args.replay):
+        table = scan_table(args.file)
+        bad = _flagged(table)
+        lines = [f'{len(table)} numeric columns, taken as a network would get them, {len(bad)} flagged']
+        lines += [f'{name}: {r.flag}: {r.why}: {r.remedy}' for name, r in bad.iterrows()]
+        return lines, {'columns': len(table), 'flagged': bad[['flag', 'why', 'remedy']].to_dict('index'), 'sound': not len(bad)}
+    found, beyond = _ask(args, _table_of(args))
+    lines = [str(found), *(f'column {c}: {share:.0%} of its values lie beyond the range of the training: its unit or level has changed'
+                           for c, share in beyond.items())]
+    return lines, {'kind': found.kind, 'culprits': found.culprits, 'remedy': found.remedy, 'beyond': beyond.to_dict(),
+                   'sound': found.kind == 'healthy' and not len(beyond)}
+
+# %% ../../nbs/96_cli.diagnose.ipynb #8607ec67
 def run_diagnosis(
     args: argparse.Namespace,  # options of `tft_diagnose`
 ) -> int:  # 0: healthy, 1: a fault was found
     "Scan a table, or diagnose a run's model."
     if not (args.file or args.checkpoint or args.replay):
         raise InputError('give a table, a --checkpoint or a --replay, got none: see tft_diagnose --help')
-    if not (args.checkpoint or args.replay):
-        table = scan_table(args.file)
-        bad = _flagged(table)
-        lines = [f'{len(table)} numeric columns, taken as a network would get them, {len(bad)} flagged']
-        lines += [f'{name}: {r.flag}: {r.why}: {r.remedy}' for name, r in bad.iterrows()]
-        document = {'columns': len(table), 'flagged': bad[['flag', 'why', 'remedy']].to_dict('index'), 'sound': not len(bad)}
-    else:
-        found, beyond = _ask(args, _table_of(args))
-        lines = [str(found), *(f'column {c}: {share:.0%} of its values lie beyond the range of the training: its unit or level has changed'
-                               for c, share in beyond.items())]
-        document = {'kind': found.kind, 'culprits': found.culprits, 'remedy': found.remedy, 'beyond': beyond.to_dict(),
-                    'sound': found.kind == 'healthy' and not len(beyond)}
+    lines, document = _verdict(args)
     print(json.dumps(plain_json(document), indent=1) if args.json else '\n'.join(lines), flush=True)
     return int(not document['sound'])
