@@ -14,16 +14,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# %% ../../nbs/51_model.layers.ipynb #314619f5
+# %% ../../nbs/51_model.layers.ipynb #f28d0e21
 class _Elu(torch.autograd.Function):
-    "ELU whose backward keeps nothing but the result."
+    "ELU whose derivatives need nothing but the result."
+    generate_vmap_rule = True
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        t = torch.clamp_max(x, 0).exp_().sub_(1)
-        h = torch.maximum(x, t, out=t)
-        ctx.save_for_backward(h)
-        return h
+    def forward(x: Tensor) -> Tensor:
+        return torch.clamp_max(x, 0).exp_().sub_(1).clamp_min_(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+        ctx.save_for_forward(output)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
@@ -31,10 +34,13 @@ class _Elu(torch.autograd.Function):
         res: Tensor = torch.ops.aten.elu_backward(grad, 1, 1, 1, True, h)
         return res
 
-# %% ../../nbs/51_model.layers.ipynb #6dfad0c7
+    jvp = backward                                            # ELU works cell by cell: both multiply by its slope
+
+# %% ../../nbs/51_model.layers.ipynb #7353d826
 def _by_hand(x: Tensor) -> bool:
     "Whether the CPU's own forms pay: not on a GPU, and not in a traced graph."
-    return x.device.type == 'cpu' and not torch.compiler.is_compiling()
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return x.device.type == 'cpu' and not traced
 
 
 def elu(
@@ -47,7 +53,7 @@ def elu(
 
 # %% ../../nbs/51_model.layers.ipynb #8a08d3d1
 def _keep(like: Tensor, p: float) -> Tensor:
-    "Scaled keep-mask: 0 with probability `p`, else `1 / (1 - p)`, from 16 random bits a cell."
+    "Scaled keep-mask: 0 with probability `p`, else `1 / (1 - p)`, from 16 random bits a value."
     kept = round((1 - p) * 65536)
     lanes = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-2**63, None).view(torch.int16)
     m = lanes[:like.numel()].view(like.shape).to(torch.float32)
@@ -60,7 +66,7 @@ def dropout(
     p: float,  # share set to 0, from 0 to 1
     training: bool = True,  # False: `x` as it is
 ) -> Tensor:  # same shape and mean
-    "Drop a share of the cells and scale up the rest."
+    "Set a share of the values to 0 and scale up the rest."
     if not (training and p): return x
     return x * _keep(x, p) if _by_hand(x) else F.dropout(x, p)
 
@@ -73,9 +79,11 @@ class GatedSkip(nn.Module):
         d_in: int,  # width of what is gated
         d_out: int,  # width of the skip and of the result
         dropout: float = 0.0,  # share of `x` dropped in training, before the gate
+        eps: float = 1e-5,  # added to the variance in LayerNorm
     ):
         super().__init__()
-        self.gate, self.norm, self.dropout = nn.Linear(d_in, 2 * d_out), nn.LayerNorm(d_out), dropout
+        self.gate, self.norm = nn.Linear(d_in, 2 * d_out), nn.LayerNorm(d_out, eps)
+        self.dropout = dropout
 
     def forward(
         self,
@@ -104,13 +112,14 @@ class GRN(nn.Module):
         context: int = 0,  # width of the context; 0: none
         dropout: float = 0.0,  # share dropped in training, before the gate
         project: bool | None = None,  # whether the skip has weights; None: if the widths differ
+        eps: float = 1e-5,  # added to the variance in LayerNorm
     ):
         super().__init__()
         d_out = d_out or hidden
         self.first, self.second = nn.Linear(d_in, hidden), nn.Linear(hidden, hidden)
         self.context = nn.Linear(context, hidden, bias=False) if context else None
         self.skip = nn.Linear(d_in, d_out) if (d_in != d_out if project is None else project) else None
-        self.out = GatedSkip(hidden, d_out, dropout)
+        self.out = GatedSkip(hidden, d_out, dropout, eps)
 
     def forward(
         self,
@@ -164,7 +173,7 @@ class Inputs(NamedTuple):
     codes: Tensor | None  # `(batch, time, categorical)`, from 0 to cardinality - 1
     mask: Tensor | None  # `(batch, time, real)`, True: present; None: all are
 
-# %% ../../nbs/51_model.layers.ipynb #765120cd
+# %% ../../nbs/51_model.layers.ipynb #d8e595af
 def _folded(weight: Tensor, bias: Tensor, i: Inputs) -> Tensor:
     "`weight @ Ξ + bias` for all embeddings `Ξ` side by side, straight from the raw values."
     n, width = i.weight.shape
@@ -179,57 +188,64 @@ def _folded(weight: Tensor, bias: Tensor, i: Inputs) -> Tensor:
         a = a + F.embedding(i.codes[..., k], table @ w[:, n + k].T)
     return a
 
-# %% ../../nbs/51_model.layers.ipynb #d5077ac6
-def _transformed(x: Tensor, skip: Tensor, second: tuple[Tensor, Tensor], gate: tuple[Tensor, Tensor],
-                 norm: tuple[Tensor, Tensor], p: float) -> Tensor:
-    "The rest of a variable's GRN after its first layer `x` (past ELU)."
-    return F.layer_norm(F.glu(_pair(x, second, gate, p), -1).add_(skip), skip.shape[-1:], *norm)
+# %% ../../nbs/51_model.layers.ipynb #96c3653c
+def _stacked(n: int, width: int) -> dict[str, Tensor]:
+    "Start values of the GRNs of `n` variables, one tensor for each layer: name → `(variable, ...)`."
+    found = {}
+    for name, rows in (('first', width), ('second', width), ('gate', 2 * width)):
+        for what, shape in (('weight', (n, rows, width)), ('bias', (n, rows))):
+            found[f'{name}_{what}'] = torch.empty(shape).uniform_(-width**-0.5, width**-0.5)
+    return {**found, 'norm_weight': torch.ones(n, width), 'norm_bias': torch.zeros(n, width)}
 
-# %% ../../nbs/51_model.layers.ipynb #dc5cc174
-class _Variables(nn.Module):
-    "A GRN for each variable, their parameters stacked, fed by raw values."
-    first_weight: Tensor
-    first_bias: Tensor
 
-    def __init__(self, n: int, width: int, dropout: float):
-        super().__init__()
-        self.n, self.width, self.dropout = n, width, dropout
-        for name, rows in (('first', width), ('second', width), ('gate', 2 * width)):
-            for what, shape in (('weight', (n, rows, width)), ('bias', (n, rows))):
-                setattr(self, f'{name}_{what}', nn.Parameter(torch.empty(shape).uniform_(-width**-0.5, width**-0.5)))
-        self.norm_weight, self.norm_bias = nn.Parameter(torch.ones(n, width)), nn.Parameter(torch.zeros(n, width))
+_Linear = tuple[Tensor, Tensor]                               # weight and bias
 
-    def _layer(self, name: str, start: int = 0) -> list[tuple[Tensor, Tensor]]:
-        "Weight and bias of a layer, for each variable from `start`."
-        weight, bias = (getattr(self, f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))
-        return list(zip(weight, bias))
 
-    def _reals(self, i: Inputs) -> Iterator[tuple[Tensor, Tensor]]:
-        "The first layer past ELU, and the embedding, of each real."
-        if i.x is None: return
-        n = len(i.weight)
-        slope, offset = (torch.einsum('jk,jok->jo', e, self.first_weight[:n]) for e in (i.weight, i.bias))
-        each = torch.split(i.x, 1, -1), slope.unbind(), (offset + self.first_bias[:n]).unbind(), i.weight.unbind(), i.bias.unbind()
-        for x, a, b, w, e in zip(*each): yield elu(torch.addcmul(b, x, a)), torch.addcmul(e, x, w)
+class _Rest(NamedTuple):
+    "What follows the first layer in a variable's GRN."
+    second: _Linear
+    gate: _Linear
+    norm: _Linear
+    eps: float
 
-    def _category(self, table: Tensor, code: Tensor, layers: tuple[tuple[Tensor, Tensor], ...], p: float) -> Tensor:
-        first, second, gate, norm = layers
-        e = elu(F.linear(table, *first))
-        if not p: return F.embedding(code, _transformed(e, table, second, gate, norm, p))
-        x = dropout(F.embedding(code, F.linear(e, *second)), p)
-        return F.layer_norm(F.glu(F.linear(x, *gate), -1).add_(F.embedding(code, table)), (self.width,), *norm)
+    def finish(self, x: Tensor, skip: Tensor, p: float) -> Tensor:
+        "The GRN's result from its first layer `x`, past ELU."
+        z = F.glu(_pair(x, self.second, self.gate, p), -1)
+        return F.layer_norm(z.add_(skip), skip.shape[-1:], *self.norm, self.eps)
 
-    def _each(self, i: Inputs) -> Iterator[Tensor]:
-        "Transformed embedding `(batch, time, width)` of each variable."
-        n, p = len(i.weight), self.dropout if self.training else 0.0
-        layers = list(zip(*(self._layer(k) for k in ('second', 'gate', 'norm'))))
-        for (x, skip), (second, gate, norm) in zip(self._reals(i), layers): yield _transformed(x, skip, second, gate, norm, p)
-        for k, (table, first) in enumerate(zip(i.tables, self._layer('first', n))):
-            assert i.codes is not None
-            yield self._category(table, i.codes[..., k], (first, *layers[n + k]), p)
+# %% ../../nbs/51_model.layers.ipynb #2bfc2595
+def _reals(i: Inputs, weight: Tensor, bias: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    "First layer past ELU, and embedding, of each real; `weight` and `bias` are the reals' first layers."
+    if i.x is None: return
+    slope, offset = (torch.einsum('jk,jok->jo', e, weight) for e in (i.weight, i.bias))
+    first, embedding = (slope, offset + bias), (i.weight, i.bias)
+    each = torch.split(i.x, 1, -1), *(t.unbind() for t in (*first, *embedding))
+    for x, a, b, w, e in zip(*each): yield elu(torch.addcmul(b, x, a)), torch.addcmul(e, x, w)
 
-# %% ../../nbs/51_model.layers.ipynb #788cb70f
-class VariableSelection(_Variables):
+# %% ../../nbs/51_model.layers.ipynb #883bfee0
+def _category(table: Tensor, code: Tensor, first: _Linear, rest: _Rest, p: float) -> Tensor:
+    "A categorical variable's GRN, computed once for each of its categories."
+    e = elu(F.linear(table, *first))
+    if not p: return F.embedding(code, rest.finish(e, table, p))
+    x = dropout(F.embedding(code, F.linear(e, *rest.second)), p)
+    z = F.glu(F.linear(x, *rest.gate), -1)
+    return F.layer_norm(z.add_(F.embedding(code, table)), table.shape[-1:], *rest.norm, rest.eps)
+
+# %% ../../nbs/51_model.layers.ipynb #319bb47b
+def _selection_weights(joint: GRN, i: Inputs, context: Tensor | None) -> Tensor:
+    "Weights `(batch, time, variable)`: their sum is 1 over the variables that are present, 0 for the missing."
+    assert joint.skip is not None
+    width, n = joint.second.in_features, joint.skip.out_features
+    both = torch.cat([joint.first.weight, joint.skip.weight]), torch.cat([joint.first.bias, joint.skip.bias])
+    a, skip = torch.split(_folded(*both, i), [width, n], -1)
+    if context is not None and joint.context is not None: a = a + joint.context(context).unsqueeze(-2)
+    score = joint.tail(a, skip)
+    if i.mask is None: return score.softmax(-1)
+    absent = F.pad(~i.mask, (0, n - i.mask.shape[-1]))
+    return score.masked_fill(absent, torch.finfo(score.dtype).min).softmax(-1).masked_fill(absent, 0)
+
+# %% ../../nbs/51_model.layers.ipynb #0e1d2c3b
+class VariableSelection(nn.Module):
     "Weigh variables against each other and sum their transformed embeddings (Lim et al. 2021, eq. 6 to 8)."
 
     def __init__(
@@ -238,9 +254,12 @@ class VariableSelection(_Variables):
         width: int,  # of embeddings and of the result
         context: int = 0,  # width of the static context; 0: none
         dropout: float = 0.0,  # share dropped in training, before each gate
+        eps: float = 1e-5,  # added to the variance in LayerNorm
     ):
-        super().__init__(n, width, dropout)
-        self.joint = GRN(n * width, width, n, context, dropout, project=True)
+        super().__init__()
+        self.n, self.width, self.dropout, self.eps = n, width, dropout, eps
+        for name, start in _stacked(n, width).items(): self.register_parameter(name, nn.Parameter(start))
+        self.joint = GRN(n * width, width, n, context, dropout, project=True, eps=eps)
 
     def forward(
         self,
@@ -248,27 +267,25 @@ class VariableSelection(_Variables):
         context: Tensor | None = None,  # `(batch, context)`
     ) -> tuple[Tensor, Tensor]:  # the mix `(batch, time, width)` and the weights `(batch, time, variable)`
         "Select."
-        weights = self.weights(inputs, context)
+        weights = _selection_weights(self.joint, inputs, context)
         first, *others = zip(torch.split(weights, 1, -1), self._each(inputs))
         mix = first[0] * first[1]
         for weight, x in others: mix.addcmul_(weight, x)
         return mix, weights
 
-    def weights(
-        self,
-        inputs: Inputs,  # raw values and embeddings
-        context: Tensor | None = None,  # `(batch, context)`
-    ) -> Tensor:  # `(batch, time, variable)`, summing to 1 over the variables present, 0 for the missing
-        "Weigh the variables."
-        joint = self.joint
-        assert joint.skip is not None
-        both = torch.cat([joint.first.weight, joint.skip.weight]), torch.cat([joint.first.bias, joint.skip.bias])
-        a, skip = torch.split(_folded(*both, inputs), [self.width, self.n], -1)
-        if context is not None and joint.context is not None: a = a + joint.context(context).unsqueeze(-2)
-        score = joint.tail(a, skip)
-        if inputs.mask is None: return score.softmax(-1)
-        absent = F.pad(~inputs.mask, (0, self.n - inputs.mask.shape[-1]))
-        return score.masked_fill(absent, -1e30).softmax(-1).masked_fill(absent, 0)
+    def _layer(self, name: str, start: int = 0) -> list[_Linear]:
+        "Weight and bias of a layer, for each variable from `start`."
+        return list(zip(*(self.get_parameter(f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))))
+
+    def _each(self, i: Inputs) -> Iterator[Tensor]:
+        "Transformed embedding `(batch, time, width)` of each variable."
+        n, p = len(i.weight), self.dropout if self.training else 0.0
+        rest = [_Rest(*layers, self.eps) for layers in zip(*map(self._layer, ('second', 'gate', 'norm')))]
+        first = self.get_parameter('first_weight')[:n], self.get_parameter('first_bias')[:n]
+        for (x, skip), real in zip(_reals(i, *first), rest): yield real.finish(x, skip, p)
+        for k, (table, layer) in enumerate(zip(i.tables, self._layer('first', n))):
+            assert i.codes is not None
+            yield _category(table, i.codes[..., k], layer, rest[n + k], p)
 
 # %% ../../nbs/51_model.layers.ipynb #52fa2235
 def _rank(mask: Tensor) -> Tensor:
@@ -308,15 +325,33 @@ def run_lstm(
     out, (h, c) = lstm(x, (h, c))
     return out, h, c
 
-# %% ../../nbs/51_model.layers.ipynb #48b376bd
+# %% ../../nbs/51_model.layers.ipynb #49b376bd
 def _unseen(score: Tensor, horizon: int, absent: Tensor | None) -> Tensor:
-    "What is added to scores: `-inf` at steps that a row may not look at, else 0 (unlike a fill, it costs backward nothing)."
+    "What is added to scores: `-inf` at steps that a row may not look at, else 0."
     hidden = torch.ones(horizon, horizon, dtype=torch.bool, device=score.device).triu(1)
     if absent is None: hidden = F.pad(hidden, (score.shape[-1] - horizon, 0))
     else: hidden = torch.cat([absent[:, None].expand(-1, horizon, -1), hidden.expand(absent.shape[0], -1, -1)], -1)
     return torch.zeros_like(hidden, dtype=score.dtype).masked_fill_(hidden, -math.inf).view(-1, 1, *hidden.shape[-2:])
 
+# %% ../../nbs/51_model.layers.ipynb #7ccf7c49
+def _scores(q: Tensor, rows: Tensor, key: Tensor, few: bool) -> Tensor:
+    "Products `(window, head, horizon, time)` of scaled queries with the keys of their group's rows."
+    heads, horizon, d = q.shape[1:]
+    groups, time, width = rows.shape
+    if few: q = torch.einsum('whtd,hdk->whtk', q, key.view(heads, d, width))
+    q = q.view(groups, -1, heads, horizon, q.shape[-1]).transpose(1, 2)                  # (group, head, its windows, horizon, d)
+    if few: a = q.flatten(1, 3) @ rows.transpose(1, 2)
+    else: a = q.flatten(2, 3) @ F.linear(rows, key).view(groups, time, heads, d).permute(0, 2, 3, 1)
+    return a.view(groups, heads, -1, horizon, time).transpose(1, 2).flatten(0, 1)
 
+
+def _mixed(attention: Tensor, rows: Tensor, value: Tensor, few: bool) -> Tensor:
+    "Values `(window, horizon, d)` of the group's rows, weighted by the mean attention."
+    a = attention.view(rows.shape[0], -1, rows.shape[1])
+    mix = F.linear(a @ rows, value) if few else a @ F.linear(rows, value)
+    return mix.view(*attention.shape[:2], -1)
+
+# %% ../../nbs/51_model.layers.ipynb #5f7a0b11
 class Attention(nn.Module):
     "Interpretable multi-head attention of the horizon's rows (Lim et al. 2021, eq. 13 to 16)."
 
@@ -341,24 +376,9 @@ class Attention(nn.Module):
         (groups, time, _), (windows, horizon, width) = past.shape, future.shape
         q = F.linear(future, self.query.weight).view(windows, horizon, self.heads, -1).transpose(1, 2) * (self.heads / width)**0.5
         few = windows // groups * horizon * self.heads < width + horizon
-        score = torch.cat([self._score(q, rows, few) for rows in (past, future)], -1)
+        score = torch.cat([_scores(q, rows, self.key.weight, few) for rows in (past, future)], -1)
         attention = score.add_(_unseen(score, horizon, absent)).softmax(-1)
         mean = dropout(attention.mean(1), self.dropout, self.training)
-        value = self._mix(mean[..., :time], past, few) + self._mix(mean[..., time:], future, few)
+        then, ahead = mean[..., :time], mean[..., time:]
+        value = _mixed(then, past, self.value.weight, few) + _mixed(ahead, future, self.value.weight, few)
         return F.linear(value, self.out.weight), attention
-
-    def _score(self, q: Tensor, rows: Tensor, few: bool) -> Tensor:
-        "`(window, head, horizon, time)` products of scaled queries with the keys of their group's rows."
-        heads, horizon, d = q.shape[1:]
-        groups, time, width = rows.shape
-        if few: q = torch.einsum('whtd,hdk->whtk', q, self.key.weight.view(heads, d, width))
-        q = q.view(groups, -1, heads, horizon, q.shape[-1]).transpose(1, 2)                  # (group, head, its windows, horizon, d)
-        if few: a = q.flatten(1, 3) @ rows.transpose(1, 2)
-        else: a = q.flatten(2, 3) @ F.linear(rows, self.key.weight).view(groups, time, heads, d).permute(0, 2, 3, 1)
-        return a.view(groups, heads, -1, horizon, time).transpose(1, 2).flatten(0, 1)
-
-    def _mix(self, attention: Tensor, rows: Tensor, few: bool) -> Tensor:
-        "Values `(window, horizon, d)` of the group's rows, weighted."
-        a = attention.view(rows.shape[0], -1, rows.shape[1])
-        value: Tensor = self.value(a @ rows) if few else a @ self.value(rows)
-        return value.view(*attention.shape[:2], -1)
