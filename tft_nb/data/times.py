@@ -78,14 +78,19 @@ def _formats(text: str) -> list[str]:
         if pd.notna(pd.to_datetime(text, format=d + clock, errors='coerce'))
     ]
 
-# %% ../../nbs/13_data.times.ipynb #3daf16ae
+# %% ../../nbs/13_data.times.ipynb #ddd38ca4
+_OFFSET = r'(Z|[+-]\d\d:?\d\d)$'
+
+
 def _read(text: pd.Series, format: str) -> pd.Series:
     "Text as timestamps; missing where the format does not read it, or does not give it back."
-    try: found = pd.to_datetime(text, format=format, errors='coerce')
-    except ValueError: found = pd.to_datetime(text, format=format, errors='coerce', utc=True)
+    zoned = '%z' in format or format == 'ISO8601'
+    offset = text.str.extract(_OFFSET)[0] if zoned else pd.Series(dtype=object)
+    found = pd.to_datetime(text, format=format, errors='coerce', utc=offset.nunique() > 1 or None)
+    if offset.notna().any(): found = found.where(offset.notna())      # a time without its offset is none
     if '%y' in format and found.dt.year.max() - found.dt.year.min() > 50:
         return found.where(found.isna(), pd.NaT)
-    if '%f' in format or '%z' in format or 'ISO' in format: return found
+    if zoned or '%f' in format: return found
     return found.where(_bare(found.dt.strftime(format)) == _bare(text))
 
 
