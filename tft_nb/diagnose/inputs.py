@@ -113,7 +113,7 @@ def _as_batch(inputs: Any, like: Tensor) -> _Batch:
     names = {k: list(map(str, v.columns)) for k, v in parts.items() if isinstance(v, pd.DataFrame)}
     return _Batch({k: _to_tensors(v, like) for k, v in parts.items()}, how, names)
 
-# %% ../../nbs/21_diagnose.inputs.ipynb #1df57222
+# %% ../../nbs/21_diagnose.inputs.ipynb #6251a813
 @dataclass
 class _Block:
     "One tensor of what the model takes."
@@ -140,12 +140,13 @@ def _repaired_copy(
 ) -> Tensor:  # a copy of the same shape
     "Repair the flagged columns by their ranks."
     new = x.detach().clone(memory_format=torch.contiguous_format)
-    rows, values = new.view(-1, len(flags)), x.detach().cpu().double().numpy().reshape(-1, len(flags))
+    rows = new.view(-1, len(flags))
+    values = rows.cpu().double().numpy().copy()
     for j in (j for j, flag in enumerate(flags) if _is_suspect(flag)):
         rows[:, j] = torch.from_numpy(_normal_scores(values[:, j])).to(new)
     return new
 
-# %% ../../nbs/21_diagnose.inputs.ipynb #b04c9b93
+# %% ../../nbs/21_diagnose.inputs.ipynb #47688dc1
 _NO_COLUMNS = ('target', 'weight')  # keys of a batch that no model reads
 
 
@@ -162,14 +163,15 @@ def _names_by_key(
     batch: _Batch,
 ) -> dict[Any, Sequence[str]]:  # given names by key
     "Sort the names that were given by the key of the tensor they belong to."
-    if names is None or len(names) == 0:
+    if names is None or len(names) == 0 or not real:
         return {}
     if not isinstance(names, Mapping) and not isinstance(names[0], str):
         names = dict(enumerate(names))      # a list for every place
     if not isinstance(names, Mapping):
         if len(real) == 1:
             return {next(iter(real)): names}
-        raise InputError(f'names must be given by key, got {len(names)} in a list: {_expected(real)}')
+        raise InputError(f'names must be given by key, got {len(names)} in a list: '
+                         f'{_expected(real)}')
     if odd := [k for k in names if k not in batch.parts]:
         raise InputError(f'names must have keys of the batch, got {odd[0]!r}'
                          f'{nearest(str(odd[0]), map(str, batch.parts))}: {_expected(real)}')
