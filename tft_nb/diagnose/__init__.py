@@ -39,13 +39,13 @@ def _bench(model: nn.Module, inputs: Any, target: Any, loss_fn: _Loss, names: An
     own_loss = copy.deepcopy(loss_fn) if isinstance(loss_fn, nn.Module) else loss_fn
     return _Bench(model, batch, target, own_loss, blocks, suspects, sound_target)
 
-# %% ../../nbs/29_diagnose.ipynb #f32c78c8
+# %% ../../nbs/29_diagnose.ipynb #e1ce21c8
 def diagnose(
     model: nn.Module,  # any module; left exactly as it was
     inputs: Any,  # tensor, array or frame `(batch, [time,] feature)`; dict or tuple of them
     target: Any,  # what the loss takes; tensors, arrays or frames
     loss_fn: _Loss,  # `loss_fn(output, target)`
-    names: Sequence[str] | Mapping[Any, Sequence[str]] | None = None,  # of features; by key or place
+    names: Sequence[str] | Mapping[Any, Sequence[str]] | None = None,  # by key or place
 ) -> Diagnosis:  # kind, culprits, evidence, remedy
     "Find what makes the gradient explode or the network deaf, by repairing one suspect at a time."
     model = getattr(model, '_orig_mod', model)
@@ -70,4 +70,4 @@ def diagnose(
 
 def _as_dict(call: _Call | None) -> dict[str, Any] | None:
     "A module call in plain types; the model itself is called `model`."
-    return call and {**asdict(call), 'layer': call.layer or 'model'}
+    return None if call is None else {**asdict(call), 'layer': call.layer or 'model'}

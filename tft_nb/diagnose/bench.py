@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/26_diagnose.bench.ipynb #eec633e5
+# %% ../../nbs/26_diagnose.bench.ipynb #45652d15
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from .columns import _Array, _as_columns, _explain, _FAULTS, _LARGE
 from .columns import _SPIKE, _statistics
 from .deafness import _ear, _hear, _Heard, _lost
-from .inputs import _as_batch, _Batch, _Block, _blocks, _is_suspect
-from .inputs import _repaired_copy, _replace, _tensors
-from .layers import _layer_swaps, _Swap, _weights
+from .inputs import _Batch, _Block, _is_suspect, _repaired_copy, _replace, _tensors
+from .layers import _Swap
 from .loss import _Loss, _loss_excess
 from .probes import _norm, _preserved, _rms, _with_values
 
@@ -154,7 +153,7 @@ class _Bench:
         kept = all(i in left for i, s in enumerate(self.suspects) if s.kind == 'target')
         return self.target if kept else _replace(self.target, self.sound_target)
 
-# %% ../../nbs/26_diagnose.bench.ipynb #80233441
+# %% ../../nbs/26_diagnose.bench.ipynb #0d9ad994
 def _backward(
     bench: _Bench,
     xs: list[Tensor],  # leaves that the inputs were made of
@@ -185,8 +184,8 @@ def _listen(bench: _Bench, xs: list[Tensor], used: list[Tensor]) -> _Heard:
     "The slope of a random projection of the outputs at every input value, as hearing."
     v = [torch.randn(o.shape, generator=torch.Generator().manual_seed(7)).to(o) for o in used]
     slopes = torch.autograd.grad(used, xs, v, allow_unused=True)
-    slopes = [torch.zeros_like(x) if s is None else s for x, s in zip(xs, slopes)]
-    return _hear(bench.ears, xs, slopes)
+    felt = [torch.zeros_like(x) if s is None else s for x, s in zip(xs, slopes)]
+    return _hear(bench.ears, xs, felt)
 
 # %% ../../nbs/26_diagnose.bench.ipynb #f7180bd9
 def _run(

@@ -82,7 +82,7 @@ def _to_tensors(tree: Any, like: Tensor) -> Any:
         return type(tree)(_to_tensors(v, like) for v in tree)
     return tree
 
-# %% ../../nbs/21_diagnose.inputs.ipynb #e5107a19
+# %% ../../nbs/21_diagnose.inputs.ipynb #26ca8634
 @dataclass(frozen=True)
 class _Batch:
     "What a model is called with, part by part."
@@ -106,7 +106,7 @@ def _as_batch(inputs: Any, like: Tensor) -> _Batch:
     "Take apart whatever a model is called with."
     whole = isinstance(inputs, (Tensor, np.ndarray, pd.DataFrame))
     if not whole and not isinstance(inputs, (Mapping, tuple, list)):
-        raise InputError('inputs must be a tensor, an array, a frame, a dict or a tuple of them, '
+        raise InputError('inputs must be a tensor, an array, a frame, a dict or a tuple, '
                          f'got {type(inputs).__name__}: wrap the model in a module that takes one')
     how = 'one' if whole else 'keys' if isinstance(inputs, Mapping) else 'places'
     parts = {None: inputs} if whole else dict(inputs if how == 'keys' else enumerate(inputs))

@@ -76,7 +76,7 @@ def _weights(model: nn.Module) -> list[_Weight]:
         found.append(_Weight(layer, p, _kind(owner, short, w), out, into))
     return found
 
-# %% ../../nbs/23_diagnose.layers.ipynb #b3ce5879
+# %% ../../nbs/23_diagnose.layers.ipynb #82e36e8c
 @dataclass
 class _Swap:
     "A parameter and the sound values to try."
@@ -85,10 +85,9 @@ class _Swap:
     factor: float  # how many times too large the present ones are
     why: str
 
-    @property
-    def where(self) -> Tensor:
-        "Which values the repair would change."
-        return self.new != self.parameter.detach()
+    def __post_init__(self) -> None:
+        # which values the repair changes; noted now, since the parameter gets them for a while
+        self.where = self.new != self.parameter.detach()
 
 # %% ../../nbs/23_diagnose.layers.ipynb #206b8cd3
 _TOP = {'gain': 7.0, 'bias': 100.0}  # the largest sound value

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Diagnosis']
 
-# %% ../../nbs/28_diagnose.report.ipynb #d76bed0d
+# %% ../../nbs/28_diagnose.report.ipynb #452a659a
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .bench import _Bench, _Pass, _run, _Suspect
+from .bench import _Bench, _Pass, _Suspect
 from .columns import _SHOWN
 from .deafness import _deaf
-from .layers import _Weight, _weights
+from .layers import _Weight
 from .probes import _Call, _rms
-from .trials import _soundest, _try_all
 
 # %% ../../nbs/28_diagnose.report.ipynb #03e611f8
 _TRIED = ['share', 'norm_alone', 'norm_repaired', 'deaf', 'guilty']

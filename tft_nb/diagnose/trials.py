@@ -5,12 +5,10 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/27_diagnose.trials.ipynb #4a0b143a
+# %% ../../nbs/27_diagnose.trials.ipynb #97cb7d0e
 import math
 
 import numpy as np
-import torch
-from torch import nn
 
 from .bench import _Bench, _judge, _Pass, _run
 
