@@ -194,7 +194,7 @@ def _as_columns(
                          'pass one name per column, in order')
     return x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), own
 
-# %% ../../nbs/20_diagnose.columns.ipynb #ccd15772
+# %% ../../nbs/20_diagnose.columns.ipynb #217fb0e5
 _SHOWN = ['median', 'spread', 'std', 'min', 'max', 'missing', 'infinite', 'flag', 'why', 'remedy']
 
 
@@ -207,8 +207,6 @@ def scan(
     if x.size == 0 and not _only_times(frame_or_array):
         raise InputError(f'the table must have numeric values, got shape {tuple(x.shape)}: '
                          'pass rows and numeric columns')
-    if x.size == 0:
-        return pd.DataFrame(columns=_SHOWN, index=pd.Index([], name='feature', dtype=str))
     return _explain(_statistics(x).set_axis(pd.Index(own, name='feature')))[_SHOWN]
 
 
