@@ -17,17 +17,17 @@ from scipy import stats
 from .checks import Line, bound_text
 from .checks import _Array
 
-# %% ../../nbs/43_verify.leaks.ipynb #cfc5ac21
+# %% ../../nbs/43_verify.leaks.ipynb #3646d120
 def scores(
     v: _Array,  # `(row,)`; missing values count as 0, the median
 ) -> _Array:  # `(row,)`, standard normal
     "Give the normal scores of ranks."
     v = np.nan_to_num(v, nan=0.0)
-    some = np.sort(v[::1 + len(v) // 10_000])
-    grid = stats.norm.ppf(np.clip(np.arange(2 * len(some) + 1) / 2, 0.5, len(some) - 0.5) / len(some))
-    return np.asarray(grid[np.searchsorted(some, v, 'left') + np.searchsorted(some, v, 'right')])
+    some, count = np.unique(v[::1 + len(v) // 10_000], return_counts=True)
+    ranks = (np.cumsum(count) - count / 2) / count.sum()
+    return np.asarray(np.interp(v, some, stats.norm.ppf(ranks)))
 
-# %% ../../nbs/43_verify.leaks.ipynb #97de34c8
+# %% ../../nbs/43_verify.leaks.ipynb #3c059a7c
 PAST, SEASON, AHEAD = 8, 4, 32  # rows of the column's past; times this of the target's past; rows ahead
 MOST = 30_000  # rows that are looked at
 
@@ -41,7 +41,7 @@ class Lags:
     ):
         longest = int(np.bincount(codes).max())
         self.past = int(np.clip(longest // 100, 1, PAST))
-        self.season, self.ahead = SEASON * self.past, min(AHEAD, longest // 10)
+        self.season, self.ahead = SEASON * self.past, int(np.clip(longest // 10, 1, AHEAD))
         rows = np.arange(self.season, len(codes) - self.ahead)
         rows = rows[codes[rows - self.season] == codes[rows + self.ahead]]
         self.rows = rows[::1 + len(rows) // MOST]
@@ -68,7 +68,7 @@ def residuals(
     rest = np.where(rest.std(0) > 1e-3 * after.std(0), rest, 0.0)      # what is predicted to a thousandth is known already
     return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300))
 
-# %% ../../nbs/43_verify.leaks.ipynb #d40918fb
+# %% ../../nbs/43_verify.leaks.ipynb #63cc3f09
 ENOUGH = 50  # rows of a series, to be judged by itself
 
 
@@ -89,7 +89,7 @@ def compare(
     "Compare what the past does not predict of a column and of the target."
     past = np.column_stack([lags.at(y, -lags.season, -1), lags.at(x, -lags.past, -1)])
     rest = residuals(np.column_stack([lags.at(x, 0, 0), lags.at(y, 0, lags.ahead)]), past)
-    same = abs(float(rest[:, 0] @ rest[:, 1]))
+    same = min(abs(float(rest[:, 0] @ rest[:, 1])), 1.0)
     rest = residuals(np.delete(rest, 1, axis=1), rest[:, 1:2])
     own, later = rest[:, 0], rest[:, 1:]
     r = later.T @ own
