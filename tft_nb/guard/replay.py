@@ -38,7 +38,7 @@ def _names(bad: Sequence[Offender]) -> list[str]:
     "Each name once, worst first."
     return list(dict.fromkeys(b.name for b in bad))
 
-# %% ../../nbs/63_guard.replay.ipynb #503238a3
+# %% ../../nbs/63_guard.replay.ipynb #11cb234d
 def accuse_columns(
     columns: Columns,  # limit and names
     parts: Sequence[Any],  # the batches of the step
@@ -48,12 +48,14 @@ def accuse_columns(
     if not bad: return None
     size, limit = bad[0].size, columns.limit
     if not math.isfinite(size): text = f'holds {size}; repair it, or mark the cells as missing'
-    elif isinstance(limit, str): text = f'reaches {size:.3g}, a thousand times its usual size; repair it'
-    else: text = (f'reaches {size:.3g}, limit {limit}; normalize or repair it, '
-                  "or declare its limit ('adaptive' for raw units)")
+    elif isinstance(limit, str):
+        text = f'reaches {size:.3g}, a thousand times its usual size; repair it'
+    else:
+        text = (f'reaches {size:.3g}, limit {limit}; normalize or repair it, '
+                "or declare its limit ('adaptive' for raw units)")
     return Finding(bad[0].kind, _names(bad), text)
 
-# %% ../../nbs/63_guard.replay.ipynb #c62e8c7c
+# %% ../../nbs/63_guard.replay.ipynb #8c3e9424
 def accuse_parameters(
     model: nn.Module,  # as it met the step
 ) -> Finding | None:  # None: all are finite
@@ -68,7 +70,8 @@ def accuse_masked(
     parts: Sequence[Any],  # the batches of the step
 ) -> Finding | None:  # None: masked values are finite, too
     "Name the columns whose masked values are not finite."
-    leaks = [b for part in parts for b in offenders(columns, bare(part)) if not math.isfinite(b.size)]
+    found = [b for part in parts for b in offenders(columns, bare(part))]
+    leaks = [b for b in found if not math.isfinite(b.size)]
     text = 'a masked cell is not finite, and 0 times it is no 0; fill it first'
     return Finding(leaks[0].kind, _names(leaks), text) if leaks else None
 
@@ -83,7 +86,7 @@ def accuse_gradients(
             'in float16, try bfloat16')
     return Finding('layer', sick, text) if sick else None
 
-# %% ../../nbs/63_guard.replay.ipynb #2700bc38
+# %% ../../nbs/63_guard.replay.ipynb #8376c211
 def accuse(
     model: nn.Module,  # with the gradients of the step
     columns: Columns,  # limit and names
@@ -97,8 +100,8 @@ def accuse(
         text = f'it is {report.loss}; look at target, weights, and 0/0 or log(0) in its formula'
         found = Finding('loss', [], text)
     found = found or accuse_gradients(model)
-    text = (f'norm {report.norm:.3g} is beyond the brake at {report.brake:.3g}; rescale the loss or lower '
-            'the learning rate; where the change was wanted, go on with a new Guard')
+    text = (f'norm {report.norm:.3g} is beyond the brake at {report.brake:.3g}; rescale the loss '
+            'or lower the learning rate; where the change was wanted, go on with a new Guard')
     return found or Finding('loss', [], text)
 
 # %% ../../nbs/63_guard.replay.ipynb #19039663
@@ -111,7 +114,7 @@ def first_named(
     dist.all_gather_object(everyone, found)
     return next((f for f in everyone if f.culprits), found)
 
-# %% ../../nbs/63_guard.replay.ipynb #0519a70a
+# %% ../../nbs/63_guard.replay.ipynb #90b74558
 def ask_diagnose(
     model: nn.Module,  # takes the inputs of the batch
     part: Any,  # a batch with a target: a dict, or a pair `(inputs, target)`
@@ -123,13 +126,14 @@ def ask_diagnose(
         inputs, target, extra = _case(part, loss_fn)
         fits = bool(names) and isinstance(names, Mapping) == isinstance(inputs, Mapping)
         def ask(**extra: Tensor) -> Diagnosis:
-            return diagnose(model, inputs, target, partial(loss_fn, **extra), names if fits else None)
+            loss = partial(loss_fn, **extra)
+            return diagnose(model, inputs, target, loss, names if fits else None)
         found = ask(**extra)
         if found.kind != 'loss' or 'weight' not in extra: return found
         if ask(**extra | {'weight': torch.ones_like(extra['weight'])}).kind == 'loss': return found
         text = 'weight: with weights of 1 the loss is sound; bring them to a mean of 1'
         return dataclasses.replace(found, culprits=['weight'], remedy=text)
-    except Exception: return None  # whatever a foreign model raises must not hide why training stopped
+    except Exception: return None  # a foreign model must not hide why training stopped
 
 
 def _case(part: Any, loss_fn: Callable[..., Tensor]) -> tuple[Any, Tensor, dict[str, Tensor]]:
@@ -139,7 +143,8 @@ def _case(part: Any, loss_fn: Callable[..., Tensor]) -> tuple[Any, Tensor, dict[
         return inputs, target, {}
     inputs, takes = {k: present(part, k) for k in part}, inspect.signature(loss_fn).parameters
     keys = {'mask': 'target_mask', 'weight': 'weight'}
-    return inputs, inputs['target'], {k: part[key] for k, key in keys.items() if k in takes and key in part}
+    extra = {k: part[key] for k, key in keys.items() if k in takes and key in part}
+    return inputs, inputs['target'], extra
 
 # %% ../../nbs/63_guard.replay.ipynb #6038e2f9
 def _pack(item: Any, path: str, tensors: dict[str, Tensor]) -> Any:
@@ -259,7 +264,7 @@ class Stop:
                             kind=found.kind, culprits=found.culprits, reasons=list(r.reasons),
                             loss=repr(r.loss), norm=repr(r.norm))
 
-# %% ../../nbs/63_guard.replay.ipynb #0318e8a7
+# %% ../../nbs/63_guard.replay.ipynb #e0dd772d
 def diverged(
     stop: Stop,  # where
     loss_fn: Callable[..., Tensor] | None = None,  # for `diagnose`
@@ -274,6 +279,8 @@ def diverged(
         except Exception as e: note = f'; no replay could be written: {e}'
     if path: note = f'; replay: {path}'
     who = f" in {', '.join(found.culprits[:3])}" if found.culprits else ''
-    message = (f'at step {stop.step}, {stop.faults} of the last {min(stop.step + 1, stop.window)} steps '
-               f"were skipped ({', '.join(reasons)}): fault of kind {found.kind}{who}: {found.remedy}{note}")
-    return TrainingDiverged(message, found.kind, found.culprits, reasons, stop.step, stop.batch, diagnosis, path)
+    seen, why = min(stop.step + 1, stop.window), ', '.join(reasons)
+    message = (f'at step {stop.step}, {stop.faults} of the last {seen} steps were skipped ({why}): '
+               f'fault of kind {found.kind}{who}: {found.remedy}{note}')
+    return TrainingDiverged(message, found.kind, found.culprits, reasons, stop.step, stop.batch,
+                            diagnosis, path)
