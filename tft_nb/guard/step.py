@@ -42,7 +42,7 @@ class Figures(NamedTuple):
 
 REASONS = tuple(f.removeprefix('skip_') for f in Figures._fields if f.startswith('skip_'))
 
-# %% ../../nbs/62_guard.step.ipynb #c9aa25cf
+# %% ../../nbs/62_guard.step.ipynb #191ff046
 class StepReport:
     "Tell what happened in one step; reading any number waits for the device."
     loss: float  # summed over the accumulated parts
@@ -68,6 +68,11 @@ class StepReport:
         shown['skipped'] = bool(shown['reasons'])
         self.__dict__.update({k: shown[k] for k in StepReport.__annotations__})
         return self.__dict__[name]
+
+    @property
+    def _values(self) -> Tensor:
+        "The same as `values`, for loops that still say so."
+        return self.values
 
     def __repr__(self) -> str:
         why = ', '.join(self.reasons)
