@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['step_seed', 'add_gradient', 'Steps', 'agree']
 
-# %% ../../nbs/73a_train.step.ipynb #a8aadf04
+# %% ../../nbs/73a_train.step.ipynb #23e00130
 import zlib
+from collections.abc import Sequence
 from contextlib import nullcontext
 from time import perf_counter
 
@@ -65,7 +66,7 @@ class Steps:
     def take(
         self,
         lr: float,  # learning rate
-        wish: bool = False,  # whether this process wants to stop
+        asked: Sequence[int] = (),  # signals that ask this process to stop; more may come meanwhile
     ) -> bool:  # whether all processes stop
         "Take one step; what it gives waits on the device."
         run, now = self.run, self.run.progress
@@ -76,12 +77,12 @@ class Steps:
         began = perf_counter()
         batch = self.train.batch(self.order(epoch, number))
         now.idle += perf_counter() - began
-        size, stop = agree(target_weight(batch).sum(), wish, read=now.step % 10 == 0)
+        size, stop = agree(target_weight(batch).sum(), bool(asked), read=now.step % 10 == 0)
         add_gradient(run, self.net, batch, size, self.config)
         run.waiting.append((run.guard.step(batch=batch), lr, now.spent))
         run.averages.move(now.step)
         now.step += 1
-        return stop
+        return stop or (world() == 1 and bool(asked))
 
 
 def agree(
