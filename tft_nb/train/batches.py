@@ -66,7 +66,7 @@ def target_weight(
 def parts_of(
     batch: Mapping[str, Tensor],  # entries with windows, or groups of windows, along the first axis
     count: int,  # of parts; fewer where there are not so many windows
-) -> Iterator[dict[str, Tensor]]:
+) -> Iterator[dict[str, Tensor]]:  # one part after the other
     "Cut a batch into equal parts, never through a group of windows that share their inputs."
     n = len(batch.get('offset', batch.get('fork', batch['target'])))
     at = [i * n // min(count, n) for i in range(min(count, n) + 1)]
@@ -142,7 +142,7 @@ def _means(x: Tensor) -> list[float]:
 def same_windows(
     one: Any,  # what `fingerprint` gave, maybe read from a file
     other: Any,  # likewise
-) -> bool:
+) -> bool:  # True: the same
     "Tell whether two descriptions are of the same windows."
     if one is None or other is None: return one is other
     if (one['count'], one['exact'], len(one['means'])) != (other['count'], other['exact'], len(other['means'])): return False

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['ENDS', 'STEP_COLUMNS', 'EPOCH_COLUMNS', 'Step', 'History', 'step_lines', 'recent', 'epoch_row', 'memory_mb',
-           'history_tensors', 'steps_of', 'write_lines', 'read_lines']
+           'history_tensors', 'steps_of', 'as_figures', 'write_lines', 'read_lines']
 
 # %% ../../nbs/71a_train.history.ipynb #c86141a0
 import json
@@ -46,21 +46,16 @@ class Step(NamedTuple):
         "Norm of the gradient that reached the optimizer; 0 when the step was skipped."
         return 0.0 if self.reasons else min(self.norm, self.clip)
 
-# %% ../../nbs/71a_train.history.ipynb #9f1775dc
-ENDS = ('', 'interrupted', 'early stopping', 'time')  # '': it goes on, or all its steps are done
-
-
+# %% ../../nbs/71a_train.history.ipynb #826b71aa
 class History:
     "Remember every step and every epoch of a run."
 
     def __init__(
-        self,
-        per_epoch: int = 1,  # steps in an epoch
+        self, per_epoch: int = 1,  # steps in an epoch
     ):
-        self.per_epoch = per_epoch
+        self.per_epoch, self.end = per_epoch, ''  # one of `ENDS`
         self.step_rows: list[Step] = []
         self.epoch_rows: list[dict[str, Any]] = []
-        self.end = ''  # one of `ENDS`
 
     @property
     def interrupted(self) -> bool:
@@ -74,14 +69,13 @@ class History:
 
     @property
     def steps(self) -> pd.DataFrame:
-        "List the steps: one row each, as `tail` describes."
+        "List all steps by `STEP_COLUMNS`: `norm` before clipping, `applied` after it."
         return self.tail(len(self))
 
     def tail(
-        self,
-        count: int,  # of steps
-    ) -> pd.DataFrame:  # `step, epoch, batch, loss, norm, applied, clip, brake, lr, skipped, reason, seconds`
-        "List the last steps: `norm` is before clipping, `applied` after it, `seconds` since the run began."
+        self, count: int,  # of steps
+    ) -> pd.DataFrame:  # as `steps`
+        "List the last steps."
         return pd.DataFrame(step_lines(self, max(0, len(self) - count)), columns=STEP_COLUMNS)
 
     @property
@@ -89,13 +83,12 @@ class History:
         "List the epochs: `epoch, step, train_loss, valid_loss, q_risk, …`."
         return pd.DataFrame(self.epoch_rows)
 
-    def __len__(self) -> int:
-        return len(self.step_rows)
-
+    def __len__(self) -> int: return len(self.step_rows)
     def __repr__(self) -> str:
-        return f'History: {len(self)} steps, {len(self.epoch_rows)} epochs' + _figures(self.epoch_rows[-1:])
+        return f'History: {len(self)} steps, {len(self.epoch_rows)} epochs' + _last(self.epoch_rows)
 
-# %% ../../nbs/71a_train.history.ipynb #434b6ff7
+# %% ../../nbs/71a_train.history.ipynb #c8fcfc28
+ENDS = ('', 'interrupted', 'early stopping', 'time')  # '': it goes on, or all its steps are done
 STEP_COLUMNS = ('step', 'epoch', 'batch', 'loss', 'norm', 'applied', 'clip', 'brake', 'lr', 'skipped', 'reason', 'seconds')
 
 
@@ -114,10 +107,10 @@ def step_lines(
     return rows
 
 
-def _figures(rows: Sequence[Mapping[str, Any]]) -> str:
+def _last(rows: Sequence[Mapping[str, Any]]) -> str:
     "The main figures of the last epoch, if there is one."
     names = ('train_loss', 'valid_loss', 'q_risk')
-    shown = [f'{k} {r[k]:.4f}' for r in rows for k in names if r.get(k) is not None]
+    shown = [f'{k} {r[k]:.4f}' for r in rows[-1:] for k in names if r.get(k) is not None]
     return f', last: {", ".join(shown)}' if shown else ''
 
 # %% ../../nbs/71a_train.history.ipynb #7d9b059b
@@ -172,14 +165,25 @@ def history_tensors(
 def steps_of(
     tensors: Mapping[str, Tensor],  # what `history_tensors` gave
     count: int,  # of steps that there must be
-) -> list[Step]:
+) -> list[Step]:  # oldest first
     "Read the steps from their columns."
     sound = tensors.keys() == set(Step._fields)
     if not sound or any(v.shape != (count,) or v.dtype != torch.float64 for v in tensors.values()):
         raise ValueError('its history is of another shape')
     return [Step(*row) for row in zip(*(tensors[k].tolist() for k in Step._fields), strict=True)]
 
-# %% ../../nbs/71a_train.history.ipynb #f0136793
+# %% ../../nbs/71a_train.history.ipynb #1de59ea9
+def as_figures(
+    row: Mapping[str, Any],  # figures by name
+) -> dict[str, Any]:  # the same; what JSON can't hold as text
+    "Turn odd figures into text: they never cost the run."
+    res = {}
+    for k, v in row.items():
+        try: res[k] = (plain_json(v), v)[1]
+        except InputError: res[k] = str(v)
+    return res
+
+
 def write_lines(
     path: Path,  # of a `.jsonl` file
     rows: Iterable[Mapping[str, Any]],  # one line each

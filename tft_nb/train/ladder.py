@@ -133,7 +133,7 @@ class Ladder:
         self.model = _climb(self, train, valid, seen)
         return self.model
 
-
+# %% ../../nbs/73c_train.ladder.ipynb #038d4386
 def _window(ladder: Ladder, r: Rung, model: TFT, good: Trainer | None) -> Trainer:
     "A trainer for one window, which starts from the last good state."
     first, c = good is None, ladder.config
@@ -145,7 +145,7 @@ def _window(ladder: Ladder, r: Rung, model: TFT, good: Trainer | None) -> Traine
     if good is not None: inherit(trainer, good)
     return trainer
 
-
+# %% ../../nbs/73c_train.ladder.ipynb #b9be37c2
 def _climb(ladder: Ladder, train: Source, valid: Source, seen: int) -> TFT:
     "Try rung after rung; the network of the best healthy window."
     rung, top, width, good = 0, len(ladder.rungs) - 1, ladder.model.config.hidden, None
