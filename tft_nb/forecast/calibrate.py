@@ -103,13 +103,13 @@ class Calibration:
         "Read the calibration."
         return cls(np.array(state['moves'], float), tuple(state['quantiles']), state['windows'])
 
-# %% ../../nbs/85_forecast.calibrate.ipynb #477bfe22
+# %% ../../nbs/85_forecast.calibrate.ipynb #6d1cf1fc
 def adapt(
     calibration: Calibration,  # from validation windows
     forecast: np.ndarray,  # `(window, horizon, quantile)` in any order
     actual: np.ndarray,  # `(window, horizon)`, missing as NaN
     when: np.ndarray,  # `(window,)` number of the time at which each forecast was made
-    rate: float = 0.02,  # largest move with one time, in widths of the band
+    rate: float = 0.05,  # largest move with one time, in widths of the band
 ) -> np.ndarray:  # `(window, horizon, quantile)`: each forecast moved by what was known when it was made
     "Apply a calibration that learns from each outcome once it is known."
     move, q = calibration.moves.copy(), np.array(calibration.quantiles)
