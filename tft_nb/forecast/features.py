@@ -39,18 +39,19 @@ def calendar_inputs(
         found[f'time: {name} cosine'] = np.cos(2 * np.pi * phase[name])
     return pd.DataFrame(found, index=times.index)
 
-# %% ../../nbs/83_forecast.features.ipynb #990938b2
+# %% ../../nbs/83_forecast.features.ipynb #b3553c11
 _DAY = 86_400_000_000  # microseconds
 
 
 def calendar_of_step(
     calendar: Calendar,  # of the table
+    span: float = np.inf,  # days that the training rows cover
 ) -> tuple[str, ...]:  # of `PERIODS`
-    "Choose the calendar inputs that vary at this step."
-    if calendar.kind == 'months': return ('yearday',) if calendar.step < 12 else ()
+    "Choose the calendar inputs that vary at this step, and whose whole period training sees."
     if calendar.kind == 'integer': return ()
-    found = (('hour', calendar.step < _DAY), ('weekday', calendar.step < 7 * _DAY), ('yearday', calendar.step < 300 * _DAY))
-    return tuple(name for name, varies in found if varies)
+    step = 30 * calendar.step if calendar.kind == 'months' else calendar.step / _DAY
+    days = {'hour': 1, 'weekday': 7, 'yearday': 365}
+    return tuple(name for name, period in days.items() if step < 0.9 * period <= span)
 
 # %% ../../nbs/83_forecast.features.ipynb #b7b90a91
 def season_lag(
