@@ -96,7 +96,7 @@ def autocorrelation(
     spectrum = np.abs(np.fft.rfft(z, 2 * len(z))) ** 2
     return np.asarray(np.fft.irfft(spectrum)[: most + 1] / size)
 
-# %% ../../nbs/81_forecast.cheap.ipynb #7936acf3
+# %% ../../nbs/81_forecast.cheap.ipynb #c3b75d5d
 _SEASONAL = 0.3  # least autocorrelation at a season
 _TIE = 0.05  # a shorter season may be so much weaker
 
@@ -123,7 +123,7 @@ def seasonal_naive(
     season: int,  # rows
 ) -> np.ndarray:  # `(window, horizon)`
     "Repeat the last season."
-    return past[:, -season:][:, np.arange(horizon) % season]
+    return np.asarray(past[:, -season:][:, np.arange(horizon) % season])
 
 # %% ../../nbs/81_forecast.cheap.ipynb #66367ced
 HAR_MONTH = 22  # rows

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['STAND_INS', 'FATAL', 'LEAKS', 'roles', 'too_many_kinds', 'scale_by', 'fit_normalizers', 'severities', 'levels',
-           'Prepared', 'prepare', 'examine', 'as_trained']
+           'Prepared', 'prepare', 'examine', 'as_trained', 'cut_windows']
 
 # %% ../../nbs/80_forecast.path.ipynb #3b146afe
 import warnings
@@ -193,7 +193,7 @@ def _noted(said: list[str], step: Callable[..., Any], *args: Any, **how: Any) ->
     said += [str(w.message) for w in caught]
     return result
 
-# %% ../../nbs/80_forecast.path.ipynb #c8475558
+# %% ../../nbs/80_forecast.path.ipynb #fe0685f4
 def prepare(
     table: pd.DataFrame,  # long table, one row per series and time
     spec: PanelSpec,  # roles of its columns
@@ -207,7 +207,8 @@ def prepare(
     derived: Sequence[str] = (),  # columns made from the table's own past and times, which are not judged
 ) -> Prepared:  # ready to train on
     "Take a table all the way to verified, normalized windows; raise at the first fault that stops a training."
-    table, notes = typed_table(table), []
+    notes: list[str] = []
+    table = typed_table(table)
     for line in too_many_kinds(table, spec).values(): raise InputError(f'{line}: name the others as observed')
     panel = _noted(notes, Panel.from_frame, table, spec, max_gap)
     back = encoder if look_back else 0
@@ -284,3 +285,17 @@ def as_trained(
     by = [inputs.by] if inputs.by else []
     beyond = clipped(inputs, panel.frame[list(dict.fromkeys([*by, *panel.values]))])
     return panel.transform(inputs, targets), beyond
+
+# %% ../../nbs/80_forecast.path.ipynb #ed74ffc6
+def cut_windows(
+    panel: Panel,  # all rows, normalized
+    parts: Mapping[str, Panel],  # `train`, `valid`, `test`: its rows, as of `Panel.split`
+    encoder: int,  # past steps
+    horizon: int,  # future steps
+    look_back: bool = False,  # whether windows of validation and test may look back over the cut
+) -> dict[str, Windows]:  # as of `prepare`
+    "Cut the parts of a normalized panel into windows."
+    if look_back:
+        valid, test = (parts[k].frame[panel.spec.time][parts[k].own].min() for k in ('valid', 'test'))
+        parts = dict(zip(parts, panel.split(valid, test, look_back=encoder)))
+    return {name: part.windows(encoder, horizon) for name, part in parts.items()}

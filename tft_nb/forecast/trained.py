@@ -5,9 +5,8 @@
 # %% auto #0
 __all__ = ['Trained', 'source_of', 'forecast_windows', 'read_rows', 'what_is_new', 'future_panel', 'forecast_future']
 
-# %% ../../nbs/88_forecast.trained.ipynb #42ae9faf
+# %% ../../nbs/88_forecast.trained.ipynb #a8a4c14e
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +80,7 @@ def forecast_windows(
     if not calibrated: return found
     return {y: t.calibration[y].apply(f) if y in t.calibration else f for y, f in found.items()}
 
-# %% ../../nbs/88_forecast.trained.ipynb #ef5747fb
+# %% ../../nbs/88_forecast.trained.ipynb #a95e08ca
 def read_rows(
     t: Trained,  # the model
     df: Any,  # table of the user: pandas, polars or Arrow
@@ -112,10 +111,10 @@ def what_is_new(
     skip = {*t.features.names, *(spec.targets if t.units != 'train' else ())}
     for c, share in beyond.drop(list(skip), errors='ignore').items():
         if share > _SHIFTED: said.append(f'{c!r}: {share:.0%} of its last values lie beyond its range in training: its unit or level has changed')
-    found = Calendars.of(past, spec.series, spec.time, most=5)
-    usual = t.calendars.common
-    if min(past[spec.series].value_counts().head(5)) > 3 and not t.calendars.own and (found.common.kind, found.common.step) != (usual.kind, usual.step):
-        said.append(f'the rows are {found.common.name}, in training they were {usual.name}')
+    found, usual = Calendars.of(past, spec.series, spec.time, most=5).common, t.calendars.common
+    enough = past[spec.series].value_counts().head(5).min() > 3 and not t.calendars.own
+    if enough and (found.kind, found.step) != (usual.kind, usual.step):
+        said.append(f'the rows are {found.name}, in training they were {usual.name}')
     return said
 
 # %% ../../nbs/88_forecast.trained.ipynb #16df9fe4
