@@ -8,10 +8,10 @@ __all__ = ['COMMANDS', 'main']
 # %% ../../nbs/98a_cli.__main__.ipynb #a0c1d004
 import sys
 
-from . import tft_check, tft_diagnose, tft_train
+from . import tft_backtest, tft_check, tft_diagnose, tft_predict, tft_train
 
 # %% ../../nbs/98a_cli.__main__.ipynb #a0c1d005
-COMMANDS = {'train': tft_train, 'check': tft_check, 'diagnose': tft_diagnose}
+COMMANDS = {'train': tft_train, 'check': tft_check, 'diagnose': tft_diagnose, 'predict': tft_predict, 'backtest': tft_backtest}
 
 
 def main(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['scan_table', 'diagnose_batch', 'run_diagnosis']
 
-# %% ../../nbs/96_cli.diagnose.ipynb #10d45976
+# %% ../../nbs/96_cli.diagnose.ipynb #1d3e2afe
 import argparse
 import json
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import Any, cast
 import pandas as pd
 import torch
 
+from .job import recall
 from ..core import InputError, plain_json
 from ..data import read_table
 from ..diagnose import Diagnosis, diagnose, scan
 from ..forecast.path import as_trained
+from ..forecast.trained import Trained, read_rows, source_of
 from ..guard import read_replay
 from ..loss import quantile_loss
 from ..model import TFT
@@ -37,7 +39,7 @@ def _flagged(table: pd.DataFrame) -> pd.DataFrame:
     "The rows at fault; a constant column tells nothing, and harms nothing."
     return table[~table.flag.isin(['', 'constant'])]
 
-# %% ../../nbs/96_cli.diagnose.ipynb #495d55b0
+# %% ../../nbs/96_cli.diagnose.ipynb #0a9cbb03
 def diagnose_batch(
     model: TFT,  # trained or not
     batch: dict[str, Any],  # windows, as `Windows.batch` gives them
@@ -51,20 +53,20 @@ def diagnose_batch(
     return diagnose(model, inputs, batch['target'], lambda out, y: quantile_loss(out, y, c.quantiles), names)
 
 
-def _table_batch(model: TFT, learnt: dict[str, Any], table: pd.DataFrame) -> tuple[dict[str, Any], pd.Series]:
+def _table_batch(trained: Trained, table: pd.DataFrame) -> tuple[dict[str, Any], pd.Series]:
     "Up to 256 windows spread over a table, and the columns of which many values lie beyond the range of the training."
-    panel, beyond = as_trained(table, learnt)
-    windows = panel.windows(model.config.encoder, model.config.horizon)
-    return windows.batch(torch.linspace(0, len(windows) - 1, min(256, len(windows))).long()), beyond[beyond > 0.05]
+    panel, beyond = as_trained(trained.features.add(read_rows(trained, table)), trained.learnt, trained.max_gap)
+    source = source_of(trained, panel.windows(trained.config.encoder, trained.config.horizon))
+    return source.batch(torch.linspace(0, len(source) - 1, min(256, len(source))).long()), beyond[beyond > 0.05]
 
-# %% ../../nbs/96_cli.diagnose.ipynb #b57ed81e
+# %% ../../nbs/96_cli.diagnose.ipynb #83a361bb
 def _ask(args: argparse.Namespace, table: pd.DataFrame | None) -> tuple[Diagnosis, pd.Series]:
     "Diagnose a run's model on a table, or on the batch that stopped it."
     folder = Path(args.checkpoint) if args.checkpoint else Path(args.replay).parent
     trainer = Trainer.resume(folder, device='cpu', show=False)
     model = cast(TFT, trainer.model)
     if table is None: return diagnose_batch(model, cast(dict[str, Any], read_replay(args.replay, model)[0])), pd.Series(dtype=float)
-    batch, beyond = _table_batch(model, trainer.notes, table)
+    batch, beyond = _table_batch(recall(trainer), table)
     return diagnose_batch(model, batch), beyond
 
 

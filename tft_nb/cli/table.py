@@ -38,7 +38,7 @@ def table_roles(
     spec = roles(df, series, time, target, args.known, args.observed, args.static)
     return _replace(spec, category=tuple(args.category)) if args.category else spec
 
-# %% ../../nbs/93_cli.table.ipynb #b11aa8c9
+# %% ../../nbs/93_cli.table.ipynb #293aad26
 @dataclass(frozen=True)
 class Table:
     "Hold a table with the roles of its columns."
@@ -57,6 +57,6 @@ def load_table(
     if file is None:
         given = [f'--{n}' for n in ROLES if getattr(args, n)]
         if given: raise InputError(f'{given[0]} describes a table, and none is given: name a file')
-        return Table(stock_features(load_stocks()), stock_spec(), 'embedded')
+        return Table(stock_features(load_stocks()), _replace(stock_spec(), known=()), 'embedded')      # the calendar is derived
     frame = read_table(file)
     return Table(frame, table_roles(frame, args, stand_ins), hashlib.sha256(Path(file).read_bytes()).hexdigest())

@@ -24,7 +24,7 @@ from ..core import environment, from_first, pick_device, rank, seed_everything
 from ..monitor import Monitor
 from ..train import RUN_FILES, load_model
 
-# %% ../../nbs/94c_cli.train.ipynb #d0d35740
+# %% ../../nbs/94c_cli.train.ipynb #d3d3a596
 def _verification_lines(job: Job) -> list[str]:
     "What a person should read before a training."
     ready = job.ready
@@ -37,6 +37,14 @@ def _verification_lines(job: Job) -> list[str]:
     return [*lines, *(f'note: {note}' for note in ready.notes)]
 
 
+def _forecast_lines(job: Job, note: str) -> list[str]:
+    "The first rows of the next forecast, or what it needs."
+    if note: return ['', note]
+    ahead = pd.read_csv(job.folder / 'forecast.csv')
+    head = ahead.head(job.args.horizon).set_index(ahead.columns[0])
+    return ['', f'The next {job.args.horizon} steps of each series (forecast.csv), the first rows:', fit_width(head)]
+
+
 def _score_lines(scores: Mapping[str, Any], windows: int) -> list[str]:
     "Tables of scores, the mean and the coverage first."
     lines = []
@@ -47,7 +55,7 @@ def _score_lines(scores: Mapping[str, Any], windows: int) -> list[str]:
         lines += ['', f'q-risk of {name} on {windows:,} test windows (0 is perfect)', fit_width(table)]
     return lines
 
-# %% ../../nbs/94c_cli.train.ipynb #f92ac0d3
+# %% ../../nbs/94c_cli.train.ipynb #f812854d
 def _start(args: argparse.Namespace) -> tuple[Job, Monitor]:
     "A new run, or one that is taken up: by --resume, by --report, or since torchrun has restarted its processes."
     run = args.resume or args.report
@@ -61,7 +69,7 @@ def _fit(job: Job, say: Callable[[str], None]) -> bool:
     "Train; whether the run came to its end."
     windows = ', '.join(f'{len(w):,} {name}' for name, w in job.windows.items())
     say(f'\n{sum(p.numel() for p in job.trainer.model.parameters()):,} parameters; windows: {windows}\n')
-    history = job.trainer.fit(job.windows['train'], job.windows['valid'])
+    history = job.trainer.fit(job.sources['train'], job.sources['valid'])
     if history.interrupted:
         say(f'\nInterrupted after {len(history)} batches; the last checkpoint is whole. Resume with: tft_train --resume {job.folder}')
     return not history.interrupted
@@ -73,7 +81,7 @@ def _seconds() -> float:
     began: float = psutil.Process().create_time()
     return time.time() - began
 
-# %% ../../nbs/94c_cli.train.ipynb #bf745274
+# %% ../../nbs/94c_cli.train.ipynb #2ac9985c
 def train(
     args: argparse.Namespace,  # options of `tft_train`, merged with the run's when it goes on
 ) -> int:  # 0: done, 130: interrupted
@@ -91,5 +99,6 @@ def train(
     if args.json: print(json.dumps(result, indent=1))
     for line in _score_lines(result['scores'], len(job.windows['test'])): say(line)
     say('\n' + '\n'.join(result['verdict'].values()))
-    say(f'\nRun folder: {job.folder} (report.html, metrics.json, scores.csv, best.safetensors), {result["seconds"]} s')
+    for line in _forecast_lines(job, result['note']): say(line)
+    say(f'\nRun folder: {job.folder} (report.html, forecast.csv, metrics.json, scores.csv, best.safetensors), {result["seconds"]} s')
     return 0
