@@ -6,19 +6,23 @@
 __all__ = ['NormalizationError', 'METHODS', 'Normalizer', 'clipped', 'fit_parquet', 'transform_parquet', 'NormalizerModule',
            'Scaling', 'scale_by']
 
-# %% ../../nbs/39_normalize.ipynb #26d3e0e2
+# %% ../../nbs/39_normalize.ipynb #8c670290
 import importlib
 from typing import Any
 
 from ..core import IQR, InputError
-from .choice import _RANKS, METHODS, _place, _spread
-from .estimator import Normalizer, _by, _match, _series_of, clipped
+from .choice import METHODS
+from .estimator import Normalizer, clipped
 from .files import fit_parquet, transform_parquet
 from .module import NormalizerModule
-from .scaling import Scaling, _backward, _forward
+from .scaling import Scaling
 from .series import scale_by
-from .statistics import _DISTINCT, _Array, _moments, _quantiles, _Stats, _weighted
-from .tables import _Table, _take, _take_array
+from .choice import _RANKS as _RANKS, _place as _place, _spread as _spread
+from .estimator import _by as _by, _match as _match, _series_of as _series_of
+from .scaling import _backward as _backward, _forward as _forward
+from .statistics import _DISTINCT as _DISTINCT, _Array as _Array, _moments as _moments
+from .statistics import _quantiles as _quantiles, _Stats as _Stats, _weighted as _weighted
+from .tables import _Table as _Table, _take as _take, _take_array as _take_array
 
 _all_ = ['METHODS', 'Normalizer', 'clipped', 'fit_parquet', 'transform_parquet', 'NormalizerModule', 'Scaling', 'scale_by']
 

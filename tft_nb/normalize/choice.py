@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['METHODS']
 
-# %% ../../nbs/32_normalize.choice.ipynb #990b1628
+# %% ../../nbs/32_normalize.choice.ipynb #11fe3825
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize, stats
@@ -45,7 +45,7 @@ def _grid(s: _Stats) -> _Array:
     "The quantiles of a column at `_RANKS`."
     return _quantiles(*_weighted(s.sketch), _RANKS)
 
-# %% ../../nbs/32_normalize.choice.ipynb #0944969c
+# %% ../../nbs/32_normalize.choice.ipynb #adae669f
 def _at(grid: _Array, p: float) -> _Array:
     "Interpolate the quantile of rank `p` in grids `(..., rank)`."
     j = int(np.searchsorted(_RANKS, p, 'right')) - 1
@@ -53,7 +53,7 @@ def _at(grid: _Array, p: float) -> _Array:
     return np.asarray(slope * (p - _RANKS[j]) + grid[..., j])
 
 
-def _spread(grid: _Array) -> _Array:
+def _spread(grid: _Array) -> Any:
     "Interquartile range of grids, in a normal's standard deviations."
     return np.asarray((_at(grid, 0.75) - _at(grid, 0.25)) / IQR)
 

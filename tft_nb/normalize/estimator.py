@@ -206,7 +206,7 @@ def clipped(
         share.append(float((np.abs(t[there]) >= edge).mean()) if there.any() else 0.0)
     return pd.Series(share, index=[normalizer.names_[j] for j in places], name='clipped')
 
-# %% ../../nbs/37_normalize.estimator.ipynb #6268d105
+# %% ../../nbs/37_normalize.estimator.ipynb #3eb515dc
 class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     "Scale every numeric column of a frame, array or tensor, by a method that fits it."
 
@@ -302,7 +302,7 @@ class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         settings, learned = _load(state)
         n = cls(**settings)
         _check_settings(n)
-        vars(n).update(learned)
+        n.__dict__.update(learned)
         _set_features(n, n.features_)
         return n
 

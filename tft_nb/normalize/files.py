@@ -5,14 +5,13 @@
 # %% auto #0
 __all__ = ['fit_parquet', 'transform_parquet']
 
-# %% ../../nbs/38_normalize.files.ipynb #28b65b96
+# %% ../../nbs/38_normalize.files.ipynb #e1f6642b
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 
 from ..core import InputError, nearest

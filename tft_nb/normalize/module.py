@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['NormalizerModule']
 
-# %% ../../nbs/36_normalize.module.ipynb #7c8ba3b8
+# %% ../../nbs/36_normalize.module.ipynb #a691c381
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..core import InputError, nearest
 from .scaling import _SHAPES, _SQUEEZE, Scaling, _outside, _squeezed, _unsqueezed
 
-# %% ../../nbs/36_normalize.module.ipynb #259856b6
+# %% ../../nbs/36_normalize.module.ipynb #d6561ea4
 def _layout(scalings: Sequence[Scaling]) -> dict[str, Tensor]:
     "Lay the columns' shapes and limits out as tensors `(feature, …)`."
     asinh, power = ([f.method == m for f in scalings] for m in ('asinh', 'yeo-johnson'))
@@ -43,7 +43,8 @@ def _interpolate(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
     k0, k1, v0, v1 = at(knots, k), at(knots, k + 1), at(values, k), at(values, k + 1)
     within = x.minimum(knots[:, -1]).maximum(knots[:, 0])
     slope = (v1 - v0) / (k1 - k0).clamp(min=1e-30)
-    return v0 + (within - k0) * slope + _outside(torch, x, knots, values)
+    inside: Tensor = v0 + (within - k0) * slope
+    return inside + cast(Tensor, _outside(torch, x, knots, values))
 
 # %% ../../nbs/36_normalize.module.ipynb #98733b0f
 def _shaped(m: Any, z: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ def _put(m: Any, out: Tensor, x: Tensor, knots: Tensor, values: Tensor) -> Tenso
         return out
     return out.index_copy(-1, m.table, _interpolate(x[..., m.table], knots, values))
 
-# %% ../../nbs/36_normalize.module.ipynb #626d2a10
+# %% ../../nbs/36_normalize.module.ipynb #0b26bde0
 class NormalizerModule(nn.Module):
     "A fitted normalizer as a module for `(..., feature)` tensors; row `series` of its tables scales each series."
 
@@ -114,7 +115,7 @@ class NormalizerModule(nn.Module):
         row = 0 if series is None else series
         z = (x - self.center[row]) + ((0 if low is None else low) - self.center_low[row])
         z = torch.where(torch.isfinite(x), (z / self.scale[row]).clamp(-3e38, 3e38), torch.nan)
-        t = _squeezed(torch, _shaped(self, z), self.limit, self.knee, self.squeeze)
+        t: Tensor = _squeezed(torch, _shaped(self, z), self.limit, self.knee, self.squeeze)
         return t.maximum(-self.limit).minimum(self.limit)
 
     def inverse(

@@ -5,13 +5,12 @@
 # %% auto #0
 __all__ = ['Scaling']
 
-# %% ../../nbs/31_normalize.scaling.ipynb #a9b43126
+# %% ../../nbs/31_normalize.scaling.ipynb #110437b2
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from .statistics import _Array
 

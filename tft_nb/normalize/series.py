@@ -100,13 +100,12 @@ class _Groups:
         self.values[j] = values[_order(codes, values)]
         self.counts[j] = np.bincount(codes, minlength=len(self.keys))
 
-# %% ../../nbs/34_normalize.series.ipynb #1ea418de
+# %% ../../nbs/34_normalize.series.ipynb #dfa624ef
 def _by_series(codes: _Array, values: _Array) -> Iterator[tuple[int, _Array]]:
     "Give the values of each series in the order they came."
     order = np.argsort(codes, kind='stable')
     found, first = np.unique(codes[order], return_index=True)
-    for code, own in zip(found.tolist(), np.split(values[order], first[1:]), strict=False):
-        yield code, own
+    yield from zip(found.tolist(), np.split(values[order], first[1:]), strict=False)
 
 
 def _merge_groups(mine: _Groups, other: _Groups) -> None:
@@ -119,12 +118,13 @@ def _merge_groups(mine: _Groups, other: _Groups) -> None:
         for code, s in other.long[j].items():
             mine.long[j][int(codes[code])].merge(s)
 
-# %% ../../nbs/34_normalize.series.ipynb #2dcbc865
+# %% ../../nbs/34_normalize.series.ipynb #1b63c937
 def _series_summary(g: _Groups, j: int, moments: bool) -> _Summary:
     "Summarize all series of column `j`; mean and deviation only where asked for."
     n, x = g.counts[j], g.values[j]
     first = np.cumsum(n) - n
-    s = _Summary(n.copy(), *(np.zeros(len(n)) for _ in range(2)), np.zeros(len(n), bool), *(np.zeros(len(n)) for _ in range(2)))
+    low, high, mean, sd = (np.zeros(len(n)) for _ in range(4))
+    s = _Summary(n.copy(), low, high, np.zeros(len(n), bool), mean, sd)
     some = np.flatnonzero(n)
     if len(some):
         s.low[some], s.high[some] = x[first[some]], x[first[some] + n[some] - 1]
@@ -133,9 +133,9 @@ def _series_summary(g: _Groups, j: int, moments: bool) -> _Summary:
     for i in some if moments else []:
         m = _moments(x[first[i]:first[i] + n[i]])
         s.mean[i], s.sd[i] = m.mean, m.sd
-    for i, one in g.long[j].items():
+    for code, one in g.long[j].items():
         for field, value in zip(s, _summary([one]), strict=True):
-            field[i] = value[0]
+            field[code] = value[0]
     return s
 
 

@@ -121,7 +121,7 @@ def _sound(f: Scaling) -> bool:
         return False
     return (f.limit is None or f.limit > 0) and (f.knee is None or 0 < f.knee <= (f.limit or 0))
 
-# %% ../../nbs/35_normalize.state.ipynb #4112c980
+# %% ../../nbs/35_normalize.state.ipynb #59cbc129
 _FORMAT, _VERSION = 'tft_nb.Normalizer', 3
 _LEARNED = ('named_', 'features_', 'names_', 'dtypes_', 'series_')
 
@@ -129,8 +129,8 @@ _LEARNED = ('named_', 'features_', 'names_', 'dtypes_', 'series_')
 class _State(NamedTuple):
     "What a state holds: the settings of a normalizer, and what it has learned by the names of its attributes."
 
-    settings: dict[str, Any]
-    learned: dict[str, Any]
+    settings: Mapping[str, Any]
+    learned: Mapping[str, Any]
 
 
 def _checksum(body: Mapping[str, Any]) -> str:
@@ -154,14 +154,15 @@ def _save(state: _State) -> dict[str, Any]:
         raise InputError(f'names of columns must be text or numbers to be saved ({e}): rename them') from None
     return {**body, 'checksum': _checksum(body)}
 
-# %% ../../nbs/35_normalize.state.ipynb #1fd46482
+# %% ../../nbs/35_normalize.state.ipynb #f4142c31
 def _load(state: Any) -> _State:
     "Undo `_save`; refuse what is foreign, of another version, or damaged."
     if not isinstance(state, Mapping) or state.get('format') != _FORMAT:
         got = state.get('format') if isinstance(state, Mapping) else type(state).__name__
         raise InputError(f'a state must have format {_FORMAT!r}, got {got!r}: pass what state_dict gave')
     if state.get('version') != _VERSION:
-        remedy = 'fit again on the same rows (its statistics cannot be repeated)' if state.get('version') in (1, 2) else 'load it with its own version'
+        old = state.get('version') in (1, 2)
+        remedy = 'fit again on the same rows (its statistics cannot be repeated)' if old else 'load it with its own version'
         raise InputError(f"a state must have version {_VERSION}, got {state.get('version')!r}: {remedy}")
     try:
         _need(state.get('checksum') == _checksum(state), 'its checksum, got a damaged or edited one')
