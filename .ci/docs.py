@@ -83,7 +83,7 @@ class Page:
         if opts.get('echo') is not False and code:
             block = f'``````python\n{code}\n``````'
             if 'code-fold' in opts:
-                block = f'::: {{.fold show="{opts["code-fold"]}" summary="{opts.get("code-summary", "Code")}"}}\n{block}\n:::'
+                block = f'::: {{.fold summary="{opts.get("code-summary", "Code")}"}}\n{block}\n:::'
             yield block
         if opts.get('output') is False:
             return
@@ -222,8 +222,7 @@ class Page:
                 body[0]['c'] = [string(f'{self.labels[ident]}:'), {'t': 'Space'}, *body[0]['c']]
                 return body if readme else {'t': 'Div', 'c': [[ident, ['captioned'], []], body]}
             if 'fold' in classes and not readme:
-                shown = ' open' if attrs['show'] == 'show' else ''
-                return [raw(f'<details class="fold"{shown}><summary>{html.escape(attrs["summary"])}</summary>'), *body, raw('</details>')]
+                return [raw(f'<details class="fold"><summary>{html.escape(attrs["summary"])}</summary>'), *body, raw('</details>')]
             kind = next((k[8:] for k in classes if k.startswith('callout-')), None)
             if kind is None:
                 return body if readme else e
@@ -318,9 +317,9 @@ def sidebar():
                 items.append((section, Path(e['href']).name, e.get('text')))
     add(yaml.safe_load(text)['website']['sidebar']['contents'], None)
     listed = [n for _, n, _ in items]
-    if listed != list(PAGES):
+    if sorted(listed) != sorted(PAGES):
         missing, gone = [n for n in PAGES if n not in listed], [n for n in listed if n not in PAGES]
-        bad.append(f'_quarto.yml: the sidebar must list every notebook in reading order; missing {missing}, not there {gone}, order {listed}')
+        bad.append(f'_quarto.yml: the sidebar must list every notebook once; missing {missing}, not there {gone}, listed {listed}')
     if (CFG.nbs_path / '_quarto.yml').read_text(encoding='utf-8') != text.replace(f'{CFG.nbs_path.name}/', ''):
         bad.append("nbs/_quarto.yml is out of step: run  sed 's#nbs/##g' _quarto.yml > nbs/_quarto.yml")
     return [i for i in items if i[1] in PAGES], bad
@@ -339,6 +338,7 @@ def site(out):
     "Render the site, and list its faults."
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    shutil.copy(CFG.nbs_path / 'styles.css', out)
     items, bad = sidebar()
     with multiprocessing.get_context('spawn').Pool(os.cpu_count(), maxtasksperchild=1) as pool:    # a notebook replaces __main__
         done = pool.map_async(page, NOTEBOOKS, chunksize=1).get(timeout=900)

@@ -65,11 +65,19 @@ def public(mod):
                 yield from signature(f'{n}.{k}', f)
 
 
-def notebook(path):
+def numbers(paths):
+    "The number of the page that exports each module; a chapter's name has the number of its door."
+    found = {}
+    for p in paths:
+        text = '\n'.join(c.source for c in read_nb(p).cells if c.cell_type == 'code')
+        for name in re.findall(r'^#\| default_exp (\S+)$', text, flags=re.M):
+            found[name.removesuffix('.__init__')] = p.stem.split('_')[0]
+    return found
+
+
+def notebook(path, number):
     "Directives that nbdev would silently ignore, imports against the number order, and a page without its head or tail."
     cells = [c for c in read_nb(path).cells if c.source.strip()]
-    number = {m[1]: p.stem[:2] for p in path.parent.glob('[0-9][0-9]_*.ipynb')
-              if (m := re.search(r'#\| default_exp (\S+?)(\.__init__)?\\n?"', p.read_text()))}
     for c in cells:
         if c.cell_type != 'code':
             continue
@@ -83,7 +91,7 @@ def notebook(path):
         for k in re.findall(r'^#\|\s*([\w-]+:?)', ''.join(below), flags=re.M):
             yield f'cell {c.id}: directive {k} stands below code, where it does nothing'
         for m in re.findall(r'^\s*(?:from|import) tft_nb\.([\w.]+)', c.source, flags=re.M):
-            if 'hide' not in d and number.get(m, '') > path.stem[:2] and path.stem[0].isdigit():
+            if 'hide' not in d and number.get(m, '') > path.stem.split('_')[0] and path.stem[0].isdigit():
                 yield f'cell {c.id}: imports {m}, which comes later'
         if c.cell_type == 'code' and 'nbdev_export(' not in c.source and not d.keys() & {'export', 'exports', 'exporti', 'eval:'}:
             kinds = {type(n) for n in ast.walk(ast.parse(c.source))}
@@ -92,11 +100,11 @@ def notebook(path):
     head = next((c.source for c in cells if c.cell_type == 'markdown'), '')
     if not re.fullmatch(r'# [^\n]+\n\s*\n?> [^\n]+\s*', head):
         yield 'the first prose cell must be a title and a summary and no more (nbdev drops the rest): "# Title", "> one line"'
-    exports = bool(re.match(r'\d\d_', path.stem))
+    exports = bool(re.match(r'\d\d[a-z]?_', path.stem))
     text = '\n'.join(c.source for c in cells if c.cell_type == 'code')
-    name = re.findall(r'^#\| default_exp (\S+)$', text, flags=re.M)
-    if exports and name not in ([path.stem[3:]], [f'{path.stem[3:]}.__init__']):
-        yield f'one cell must say "#| default_exp {path.stem[3:]}", or "{path.stem[3:]}.__init__" for the door of a chapter'
+    name, own = re.findall(r'^#\| default_exp (\S+)$', text, flags=re.M), path.stem.partition('_')[2]
+    if exports and name not in ([own], [f'{own}.__init__']):
+        yield f'one cell must say "#| default_exp {own}", or "{own}.__init__" for the door of a chapter'
     if exports and 'nbdev_export()' not in cells[-1].source:
         yield 'the last cell must call nbdev_export()'
     if not exports and re.search(r'^#\| *(default_exp|export)', text, flags=re.M):
@@ -109,6 +117,28 @@ def module_names(cfg):
     return ['.'.join(p.parts).removesuffix('.__init__') for p in files if p.parts != (cfg.lib_name, '__init__')]
 
 
+MODULE, CELL, RUN = 500, 40, 60      # lines at most: of a module, of an exported cell, of exported cells before one that runs
+
+
+def sizes(path):
+    "Exported cells that are too long to be one idea, and how many exported lines stand before something runs."
+    lines, longest = 0, 0
+    for c in read_nb(path).cells:
+        if c.cell_type != 'code' or not c.source.strip():
+            continue
+        body = [x for x in c.source.splitlines() if x.strip() and not x.startswith('#|')]
+        d = extract_directives(c, remove=False)
+        if d.keys() & {'export', 'exports', 'exporti'}:
+            if not all(x.startswith(('import ', 'from ')) for x in body if not x.startswith(' ')):
+                lines += len(body)
+            if len(c.source.splitlines()) > CELL:
+                yield f'cell {c.id} exports {len(c.source.splitlines())} lines, at most {CELL}'
+        elif 'default_exp' not in d and 'import ' not in c.source.splitlines()[-1]:
+            longest, lines = max(longest, lines), 0
+    if max(longest, lines) > RUN:
+        yield f'{max(longest, lines)} exported lines stand before a cell that runs, at most {RUN}'
+
+
 def main():
     cfg = get_config()
     sys.path.insert(0, str(cfg.config_path))
@@ -117,8 +147,13 @@ def main():
     for m in modules:
         bad += [f'{m}: {b}' for b in public(importlib.import_module(m))]
     nbs = sorted(cfg.nbs_path.glob('*.ipynb'))
+    number = numbers(nbs)
+    for p in cfg.lib_path.rglob('*.py'):
+        count = len(p.read_text(encoding='utf-8').splitlines())
+        if count > MODULE and p.stem != '_modidx':
+            bad.append(f'{p.relative_to(cfg.config_path)} has {count} lines, at most {MODULE}')
     for p in nbs:
-        bad += [f'{p.name}: {b}' for b in notebook(p)]
+        bad += [f'{p.name}: {b}' for b in (*notebook(p, number), *sizes(p))]
     print('\n'.join(bad) or f'{len(modules)} modules and {len(nbs)} notebooks are in order')
     sys.exit(bool(bad) or not modules)
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['T', 'rank', 'world', 'join_processes', 'ProcessLost', 'together', 'from_first']
 
-# %% ../../nbs/03_core.processes.ipynb #cbb390bc
+# %% ../../nbs/03_core.processes.ipynb #c25f8664
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .errors import InputError
+from .errors import InputError, RunStopped
 from .machine import pick_device
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _local_gpu() -> 'torch.device':
     torch.cuda.set_device(device)
     return device
 
-# %% ../../nbs/03_core.processes.ipynb #5a8c7db7
-class ProcessLost(RuntimeError):
+# %% ../../nbs/03_core.processes.ipynb #c431903e
+class ProcessLost(RunStopped):
     "Stop because another process of the job ended."
 
 
