@@ -71,7 +71,7 @@ def learnt(
     "Turn usual maxima into limits."
     return 1e3 * usual.exp().clamp_min(1.0)
 
-# %% ../../nbs/61_guard.columns.ipynb #f1e733c3
+# %% ../../nbs/61_guard.columns.ipynb #f91dc59b
 class Columns:
     "Judge the columns of each batch against a declared or a learnt limit, on the device."
 
@@ -89,8 +89,8 @@ class Columns:
         batch: Any,  # a tensor, or dicts, tuples and lists of tensors
     ) -> Tensor | None:  # Boolean scalar; None: nothing to judge
         "Tell on the device whether any column is beyond its limit."
-        found = [] if self.limit is None else [maxima(path, x) for path, x in leaves(batch)]
-        if not found: return None
+        found = [maxima(path, x) for path, x in leaves(batch)]
+        if self.limit is None or not found: return None
         top = torch.cat(found)
         if self.hits is None or self.hits.shape != top.shape:
             self.hits, self.usual = torch.zeros_like(top, dtype=torch.int64), None

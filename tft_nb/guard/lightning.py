@@ -68,7 +68,7 @@ def columns_of(
         found[key] = list(getattr(module, f'{key}_list', None) or ())
     return {k: v for k, v in found.items() if v}
 
-# %% ../../nbs/66_guard.lightning.ipynb #c1f4110e
+# %% ../../nbs/66_guard.lightning.ipynb #c952ac31
 @lru_cache
 def _softened(kind: type) -> type:
     "A class of loss that gives an infinity for `nan`."
@@ -85,7 +85,7 @@ def soften(
     "Let the module's own loss give an infinity for `nan`."
     harden(module)
     loss = getattr(module, 'loss', None)
-    if isinstance(loss, nn.Module): loss.__class__ = _softened(type(loss))
+    if isinstance(loss, nn.Module): loss.__class__ = _softened(cast(Any, type(loss)))
 
 
 def harden(

@@ -234,8 +234,10 @@ def close(
     forget(passage.intake, keep_parts=capturing)
     return StepReport(values)
 
-# %% ../../nbs/65_guard.loop.ipynb #e1bd80e9
-P, R, S = ParamSpec('P'), TypeVar('R'), TypeVar('S')
+# %% ../../nbs/65_guard.loop.ipynb #4c33a249
+P = ParamSpec('P')
+R = TypeVar('R')
+S = TypeVar('S')
 
 
 def of_part(
@@ -245,8 +247,9 @@ def of_part(
     "Lend a method of a part to the whole."
     @wraps(method)
     def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(attrgetter(part)(self), *args, **kwargs)
-    return call
+        owner: Any = attrgetter(part)(self)
+        return method(owner, *args, **kwargs)
+    return cast(Callable[Concatenate[Any, P], R], call)
 
 
 def _check_loss(loss: Any) -> None:

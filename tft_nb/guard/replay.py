@@ -6,7 +6,7 @@
 __all__ = ['Finding', 'accuse_columns', 'accuse_parameters', 'accuse_masked', 'accuse_gradients', 'accuse', 'first_named',
            'ask_diagnose', 'write_replay', 'read_replay', 'TrainingDiverged', 'Stop', 'diverged']
 
-# %% ../../nbs/63_guard.replay.ipynb #7f5cceaf
+# %% ../../nbs/63_guard.replay.ipynb #4a56571b
 import dataclasses
 import inspect
 import json
@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..core import InputError, rank, world, write_whole
@@ -86,13 +85,13 @@ def accuse_gradients(
             'in float16, try bfloat16')
     return Finding('layer', sick, text) if sick else None
 
-# %% ../../nbs/63_guard.replay.ipynb #8376c211
+# %% ../../nbs/63_guard.replay.ipynb #e3653e48
 def accuse(
     model: nn.Module,  # with the gradients of the step
     columns: Columns,  # limit and names
     parts: Sequence[Any],  # the batches of the step
     report: StepReport,  # of the step
-) -> Finding:
+) -> Finding:  # never None: the norm is blamed last
     "Find kind, culprits and remedy in what data, parameters and gradients give away (on the host)."
     found = accuse_columns(columns, parts) or accuse_parameters(model)
     if not found and {'loss', 'gradient'} & {*report.reasons}: found = accuse_masked(columns, parts)

@@ -120,7 +120,7 @@ class Intake:
         "Put the buffers back where the step is bad."
         for b, before in self.buffers: b.copy_(torch.where(bad, before, b))
 
-# %% ../../nbs/64_guard.skip.ipynb #f5a416de
+# %% ../../nbs/64_guard.skip.ipynb #cef900d0
 class Entrance:
     "Remember what enters the guarded model in training; copies of the model forget the guard."
 
@@ -130,7 +130,13 @@ class Entrance:
     ):
         self.intake = (lambda: None) if intake is None else weakref.ref(intake)
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __call__(
+        self,
+        module: nn.Module,  # the guarded model
+        args: tuple[Any, ...],  # what enters it
+        kwargs: dict[str, Any],  # the same, by name
+    ) -> None:
+        "Remember what enters; PyTorch calls this before the forward pass."
         intake = None if torch.compiler.is_compiling() else self.intake()
         if intake is None or not module.training or not torch.is_grad_enabled(): return
         intake.keep_buffers()
@@ -140,7 +146,7 @@ class Entrance:
     def __reduce__(self) -> tuple[Any, ...]:
         return Entrance, ()
 
-
+# %% ../../nbs/64_guard.skip.ipynb #92dbf35a
 def replace_parts(
     intake: Intake,  # of a guard, after its parts were recorded
     batch: Any,  # the whole batch

@@ -173,7 +173,7 @@ class Judge:
         self.clip = torch.tensor(math.inf, device=device)  # the host writes the norm here
         self.no = torch.zeros((), dtype=torch.bool, device=device)
 
-# %% ../../nbs/62_guard.step.ipynb #0ccabfa8
+# %% ../../nbs/62_guard.step.ipynb #07d8b64a
 def decide(
     judge: Judge,  # counts the step
     loss: Tensor,  # float32 scalar
@@ -182,7 +182,7 @@ def decide(
     *,
     quantile: float | None = None,  # clip at this quantile of recent norms; None: by schedule
     searching: Tensor | None = None,  # Boolean scalar: a float16 scaler still looks for its scale
-) -> Verdict:
+) -> Verdict:  # on the device
     "Decide about one step."
     limit = brake_limit(judge.history, judge.brake) if judge.adaptive else judge.brake
     usual = judge.clip if quantile is None else judge.history.quantiles(quantile)[0]

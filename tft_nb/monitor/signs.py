@@ -36,7 +36,7 @@ class SignBounds:
     memory: float = 1.5  # memory against the second epoch
     window: int = 50  # steps
 
-# %% ../../nbs/76_monitor.signs.ipynb #e0db1448
+# %% ../../nbs/76_monitor.signs.ipynb #f0b90671
 class Run(NamedTuple):
     "Hold what signs look at."
     steps: pd.DataFrame  # the last steps, as `History.tail` gives them
@@ -65,7 +65,7 @@ SIGNS: dict[str, Sign] = {}
 def sign(
     name: str,  # as in the table
     remedy: str,  # what to do about it
-) -> Callable[[Callable[[Run], Seen | None]], Callable[[Run], Seen | None]]:
+) -> Callable[[Callable[[Run], Seen | None]], Callable[[Run], Seen | None]]:  # a decorator
     "Enter a function that looks into `SIGNS`."
     def enter(look: Callable[[Run], Seen | None]) -> Callable[[Run], Seen | None]:
         SIGNS[name] = Sign(name, remedy, look)
@@ -154,15 +154,15 @@ def _skipped_steps(run: Run) -> Seen | None:
     if not share > run.bounds.skipped: return None
     return Seen(f'step {last.step.iloc[-1]}', share, run.bounds.skipped)
 
-# %% ../../nbs/76_monitor.signs.ipynb #a41caf76
+# %% ../../nbs/76_monitor.signs.ipynb #50f595e3
 @sign('no skill', 'the forecast is no better than a constant: look for deaf columns, '
                   'or raise the learning rate')
 def _no_skill(run: Run) -> Seen | None:
     "After 200 steps, the forecast is no better than a constant one."
     row = run.epochs[-1] if run.epochs else {}
-    skill = row.get('skill', 1.0)
-    if row.get('step', 0) < 200 or skill >= run.bounds.skill: return None
-    return Seen(f"epoch {row['epoch']}", skill, run.bounds.skill)
+    if 'skill' not in row or row['step'] < 200: return None
+    if row['skill'] >= run.bounds.skill: return None
+    return Seen(f"epoch {row['epoch']}", row['skill'], run.bounds.skill)
 
 
 @sign('deaf columns', 'the network does not hear them: verify the normalization, of these columns '
