@@ -24,7 +24,7 @@ def epoch_order(
     count: int,  # of windows
 ) -> Tensor:  # `(count,)` window numbers
     "Shuffle the windows of an epoch."
-    g = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    g = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(count, generator=g)
 
 
@@ -38,7 +38,7 @@ class Order:
         size: int,  # windows in a batch, over all processes
     ):
         self.seed, self.count, self.size = seed, count, size
-        self._epoch, self._windows = -1, torch.empty(0, dtype=torch.int64)
+        self._now: tuple[int, Tensor] | None = None  # epoch, and its order
 
     def __call__(
         self,
@@ -46,10 +46,10 @@ class Order:
         number: int,  # of the batch within the epoch, 0 is the first
     ) -> Tensor:  # window numbers of this process
         "Look up the windows of one step."
-        if self._epoch != epoch:
-            self._epoch, self._windows = epoch, epoch_order(self.seed, epoch, self.count)
+        if self._now is None or self._now[0] != epoch:
+            self._now = epoch, epoch_order(self.seed, epoch, self.count)
         n, first = self.size, number * self.size
-        return self._windows[first + rank() * n // world():first + (rank() + 1) * n // world()]
+        return self._now[1][first + rank() * n // world():first + (rank() + 1) * n // world()]
 
 # %% ../../nbs/72a_train.batches.ipynb #e9dd4fc5
 def target_weight(
