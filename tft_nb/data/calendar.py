@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Calendar', 'calendars', 'steps_between']
 
-# %% ../../nbs/12_data.calendar.ipynb #d6114325
+# %% ../../nbs/12_data.calendar.ipynb #79eb5d87
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -225,24 +226,23 @@ def _clock_name(step: int, cycle: int, slots: tuple[int, ...]) -> str:
         else f'daily, {" ".join(weekdays)}'
     )
 
-# %% ../../nbs/12_data.calendar.ipynb #d7425fb2
+# %% ../../nbs/12_data.calendar.ipynb #106705a2
 def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
     "The calendar that series share; `same`: whether a row goes on with the series of the row before."
-    if pd.api.types.is_numeric_dtype(times):
-        x = np.diff(times.to_numpy(np.int64))[same[1:]]
-        return _of_steps(x[x > 0], 'integer', lambda k: f'integer steps of {k}')
-    t = _micros(times, False)
-    x = np.diff(t)[same[1:]]
+    whole = pd.api.types.is_numeric_dtype(times)
+    x = np.diff(times.to_numpy(np.int64) if whole else _micros(times, False))[same[1:]]
     x = x[x > 0]
-    long = len(x) > 0 and np.median(x) >= 27 * _DAY
+    if not len(x):
+        return Calendar('a single time', 'integer' if whole else 'clock', 1 if whole else _DAY)
+    if whole: return _of_steps(x, 'integer', lambda k: f'integer steps of {k}')
+    long = np.median(x) >= 27 * _DAY
     found = _monthly(times, same, strict=True) if long else None
     if found: return found
     wall = _micros(times, True)
     fixed = _of_steps(x, 'clock', _duration)
-    for step in (fixed.step, _base(np.diff(wall)[same[1:]])):
-        for cycle in (_WEEK, _DAY)[:2 if step < _DAY else 1]:
-            slots = _slots(wall, same, step, cycle) if step and step <= _DAY else ()
-            if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
+    for step, cycle in product((fixed.step, _base(np.diff(wall)[same[1:]])), (_WEEK, _DAY)):
+        slots = _slots(wall, same, step, cycle) if 0 < step <= _DAY else ()
+        if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
     return (
         _monthly(times, same, strict=False) if long and fixed.kind == 'irregular' else None
     ) or fixed
@@ -250,7 +250,6 @@ def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
 
 def _of_steps(x: np.ndarray, kind: str, name: Any) -> Calendar:
     "The calendar of the commonest step, or of the median one where there is no regular step."
-    if not len(x): return Calendar('a single time', kind, _DAY if kind == 'clock' else 1)
     step = _commonest(x)
     if (x % step == 0).mean() >= 0.9: return Calendar(name(step), kind, step)
     step = max(1, int(np.median(x)))

@@ -85,7 +85,7 @@ def typed(
     if isinstance(x.dtype, (pd.StringDtype, pd.ArrowDtype)): x = x.astype(object)
     return _object(x) if x.dtype == object else x
 
-# %% ../../nbs/11_data.table.ipynb #136273ad
+# %% ../../nbs/11_data.table.ipynb #84031924
 def _pandas(df: Any) -> pd.DataFrame:
     "Any data frame as one of pandas."
     if isinstance(df, pd.DataFrame): return df
@@ -98,6 +98,18 @@ def _pandas(df: Any) -> pd.DataFrame:
         ) from None
 
 
+def _with_index(df: pd.DataFrame) -> pd.DataFrame:
+    "The table with its index as columns where it has names, rows numbered from 0."
+    levels = {
+        n: df.index.get_level_values(i)
+        for i, n in enumerate(df.index.names)
+        if n is not None and n not in df.columns
+    }
+    df = df.reset_index(drop=True)
+    for name, values in reversed(levels.items()): df.insert(0, name, values)
+    return df
+
+
 def typed_table(
     df: Any,  # a data frame of pandas, polars or Arrow
 ) -> pd.DataFrame:  # names as text, rows numbered from 0, plain columns
@@ -108,8 +120,7 @@ def typed_table(
             f'a table has one line of column names, this one has {frame.columns.nlevels}: '
             "join them by df.columns = ['_'.join(map(str, c)) for c in df.columns]"
         )
-    held = [n for n in frame.index.names if n is not None and n not in frame.columns]
-    frame = (frame.reset_index(held) if held else frame).reset_index(drop=True)
+    frame = _with_index(frame)
     names = [str(c) for c in frame.columns]
     return (
         pd.concat(
@@ -119,13 +130,11 @@ def typed_table(
         else frame
     )
 
-# %% ../../nbs/11_data.table.ipynb #3372373d
+# %% ../../nbs/11_data.table.ipynb #a1944a35
 def _load(path: Path) -> tuple[pd.DataFrame, list[Any]]:
     "The table of a file, and the names as they stand in its header."
     if path.suffix in ('.parquet', '.pq'):
-        df = pd.read_parquet(path)
-        held = [n for n in df.index.names if n is not None and n not in df]      # an index with a name holds a column
-        df = df.reset_index(held).reset_index(drop=True)
+        df = _with_index(pd.read_parquet(path))
         return df, list(df)
     return pd.read_csv(path, low_memory=False), pd.read_csv(
         path, header=None, nrows=1, dtype=str

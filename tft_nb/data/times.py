@@ -78,14 +78,19 @@ def _formats(text: str) -> list[str]:
         if pd.notna(pd.to_datetime(text, format=d + clock, errors='coerce'))
     ]
 
-# %% ../../nbs/13_data.times.ipynb #3daf16ae
+# %% ../../nbs/13_data.times.ipynb #ddd38ca4
+_OFFSET = r'(Z|[+-]\d\d:?\d\d)$'
+
+
 def _read(text: pd.Series, format: str) -> pd.Series:
     "Text as timestamps; missing where the format does not read it, or does not give it back."
-    try: found = pd.to_datetime(text, format=format, errors='coerce')
-    except ValueError: found = pd.to_datetime(text, format=format, errors='coerce', utc=True)
+    zoned = '%z' in format or format == 'ISO8601'
+    offset = text.str.extract(_OFFSET)[0] if zoned else pd.Series(dtype=object)
+    found = pd.to_datetime(text, format=format, errors='coerce', utc=offset.nunique() > 1 or None)
+    if offset.notna().any(): found = found.where(offset.notna())      # a time without its offset is none
     if '%y' in format and found.dt.year.max() - found.dt.year.min() > 50:
         return found.where(found.isna(), pd.NaT)
-    if '%f' in format or '%z' in format or 'ISO' in format: return found
+    if zoned or '%f' in format: return found
     return found.where(_bare(found.dt.strftime(format)) == _bare(text))
 
 
@@ -93,23 +98,23 @@ def _bare(x: pd.Series) -> pd.Series:
     "Text in small letters, without zeros in front of its numbers."
     return x.str.lower().str.replace(r'\b0+(?=\d)', '', regex=True)
 
-# %% ../../nbs/13_data.times.ipynb #5a41e15c
-def _cost(times: pd.Series, series: np.ndarray) -> tuple[bool, int]:
-    "Whether the file's order is lost, and how many irregular steps a reading leaves."
+# %% ../../nbs/13_data.times.ipynb #f0a1c140
+def _cost(times: pd.Series, series: np.ndarray) -> tuple[int, int]:
+    "How often the file's order breaks within a series, and how many gaps a reading leaves."
     t = times.reset_index(drop=True)
-    order = np.lexsort((t.to_numpy(), series))
-    by_file = np.argsort(series, kind='stable')
+    by_file, order = np.argsort(series, kind='stable'), np.lexsort((t.to_numpy(), series))
     step = t.iloc[by_file].diff().to_numpy()[1:][np.diff(series[by_file]) == 0]
     zero = step.dtype.type(0)
-    lost = not ((step >= zero).all() or (step <= zero).all())
+    breaks = min((step < zero).sum(), (step > zero).sum())      # a file may run backward
     steps, _ = steps_between(t.iloc[order].reset_index(drop=True), series[order])
-    return lost, int(((steps != 1) & ~np.isnan(steps)).sum())
+    return int(breaks), int((steps > 1).sum())
 
 
-def _wins(mine: tuple[bool, int], other: tuple[bool, int]) -> bool:
-    "Whether one reading beats another: it alone keeps the order, or it leaves less than a quarter of the gaps."
-    if mine[0] != other[0]: return other[0] and mine[1] <= other[1]
-    return 4 * mine[1] < other[1]
+def _wins(mine: tuple[int, int], other: tuple[int, int]) -> bool:
+    "Whether one reading beats another: less than a quarter of its breaks or of its gaps, and no more of the other."
+    order = 4 * mine[0] < other[0] and mine[1] <= other[1]
+    regular = 4 * mine[1] < other[1] and mine[0] <= 2 * other[0]      # breaks of a shuffled file differ by chance
+    return order or regular
 
 # %% ../../nbs/13_data.times.ipynb #f37ad0f7
 def _chosen(name: Any, raw: pd.Series, readings: dict[str, pd.Series], series: np.ndarray) -> pd.Series:
