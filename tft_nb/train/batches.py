@@ -24,7 +24,7 @@ def epoch_order(
     count: int,  # of windows
 ) -> Tensor:  # `(count,)` window numbers
     "Shuffle the windows of an epoch."
-    g = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    g = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(count, generator=g)
 
 
@@ -38,7 +38,7 @@ class Order:
         size: int,  # windows in a batch, over all processes
     ):
         self.seed, self.count, self.size = seed, count, size
-        self._epoch, self._windows = -1, torch.empty(0, dtype=torch.int64)
+        self._now: tuple[int, Tensor] | None = None  # epoch, and its order
 
     def __call__(
         self,
@@ -46,9 +46,10 @@ class Order:
         number: int,  # of the batch within the epoch, 0 is the first
     ) -> Tensor:  # window numbers of this process
         "Look up the windows of one step."
-        if self._epoch != epoch: self._epoch, self._windows = epoch, epoch_order(self.seed, epoch, self.count)
+        if self._now is None or self._now[0] != epoch:
+            self._now = epoch, epoch_order(self.seed, epoch, self.count)
         n, first = self.size, number * self.size
-        return self._windows[first + rank() * n // world():first + (rank() + 1) * n // world()]
+        return self._now[1][first + rank() * n // world():first + (rank() + 1) * n // world()]
 
 # %% ../../nbs/72a_train.batches.ipynb #e9dd4fc5
 def target_weight(
@@ -112,8 +113,8 @@ def target_quantiles(
     batch = windows.batch(spread_out(windows, count))
     target, seen = batch['target'], target_weight(batch) > 0
     if not seen.any():
-        raise InputError(f'training needs target values, those of all {len(target)} windows looked at are missing: '
-                         'pass windows with targets')
+        raise InputError(f'training needs target values, those of all {len(target)} windows looked at '
+                         'are missing: pass windows with targets')
     levels = torch.tensor(list(quantiles), device=target.device)
     if target.dim() == 2: return torch.quantile(target[seen], levels)
     pairs = zip(target.unbind(-1), seen.unbind(-1), strict=True)
@@ -122,7 +123,7 @@ def target_quantiles(
 # %% ../../nbs/72a_train.batches.ipynb #a1a99236
 def fingerprint(
     windows: Source,  # any
-) -> dict[str, Any]:  # plain JSON types: `count`, `exact` (a checksum), `means` (of each column of numbers)
+) -> dict[str, Any]:  # plain JSON types: `count`, `exact` (a checksum), `means` (by column)
     "Describe windows by 32 of them."
     batch, exact, means = windows.batch(spread_out(windows, 32)), 0, []
     for k in sorted(batch):
@@ -145,5 +146,7 @@ def same_windows(
 ) -> bool:  # True: the same
     "Tell whether two descriptions are of the same windows."
     if one is None or other is None: return one is other
-    if (one['count'], one['exact'], len(one['means'])) != (other['count'], other['exact'], len(other['means'])): return False
-    return all(math.isclose(a, b, rel_tol=0.02, abs_tol=0.02) for a, b in zip(one['means'], other['means'], strict=True))
+    if any(one[k] != other[k] for k in ('count', 'exact')): return False
+    if len(one['means']) != len(other['means']): return False
+    pairs = zip(one['means'], other['means'], strict=True)
+    return all(math.isclose(a, b, rel_tol=0.02, abs_tol=0.02) for a, b in pairs)

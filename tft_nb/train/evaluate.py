@@ -33,7 +33,8 @@ def batch_loss(
     quantiles: tuple[float, ...],  # levels, 0 to 1
 ) -> Tensor:  # scalar, in normalized units
     "Compute the quantile loss of a batch in float32, masks and weights honored."
-    return quantile_loss(prediction.float(), batch['target'], quantiles, mask=batch.get('target_mask'), weight=batch.get('weight'))
+    return quantile_loss(prediction.float(), batch['target'], quantiles,
+                         mask=batch.get('target_mask'), weight=batch.get('weight'))
 
 
 def _sums(prediction: Tensor, batch: Mapping[str, Tensor], quantiles: tuple[float, ...]) -> Tensor:
@@ -41,8 +42,9 @@ def _sums(prediction: Tensor, batch: Mapping[str, Tensor], quantiles: tuple[floa
     share = target_weight(batch)
     target = batch['target'].where(share > 0, 0)
     size, inside = share.sum(), (target >= prediction[..., 0]) & (target <= prediction[..., -1])
+    loss = size * batch_loss(prediction, batch, quantiles)
     risks = [2 * size * batch_loss(prediction[..., i:i + 1], batch, (q,)) for i, q in enumerate(quantiles)]
-    sums = [size * batch_loss(prediction, batch, quantiles), size, (target.abs() * share).sum(), (inside * share).sum(), *risks]
+    sums = [loss, size, (target.abs() * share).sum(), (inside * share).sum(), *risks]
     return torch.stack(sums).double()
 
 # %% ../../nbs/72b_train.evaluate.ipynb #3896beba
@@ -54,8 +56,8 @@ def progress(
     "Make a bar that appears after two seconds, with the remaining time."
     from tqdm.auto import tqdm
     seconds = 0.2 if sys.stderr.isatty() else 5.0
-    return tqdm(total=total, desc=what, unit='window', disable=not show or rank() != 0, delay=2, leave=False,
-                dynamic_ncols=True, mininterval=seconds, unit_scale=True)
+    return tqdm(total=total, desc=what, unit='window', disable=not show or rank() != 0, delay=2,
+                leave=False, dynamic_ncols=True, mininterval=seconds, unit_scale=True)
 
 
 def evaluate(
@@ -64,10 +66,11 @@ def evaluate(
     batch_size: int = 512,  # windows at a time
     *,
     show: bool = True,  # a bar, if it takes longer than two seconds
-) -> dict[str, float]:  # `valid_loss`, `q_risk` (mean), `q_risk_10`, …, `coverage` (share between the outer quantiles)
+) -> dict[str, float]:  # `valid_loss`, `q_risk` (mean), `q_risk_10`, …, `coverage` (share inside)
     "Score a model on all windows; NaN without a target. Several processes share the work."
     quantiles, count = quantiles_of(model), len(windows)
-    total = torch.zeros(4 + len(quantiles), dtype=torch.float64, device=next(model.parameters()).device)
+    device = next(model.parameters()).device
+    total = torch.zeros(4 + len(quantiles), dtype=torch.float64, device=device)
     with evaluating(model), progress(count, 'evaluation', show) as bar:
         for at in range(rank() * batch_size, count, world() * batch_size):
             batch = windows.batch(torch.arange(at, min(at + batch_size, count)))
@@ -80,8 +83,10 @@ def _scores(sums: list[float], quantiles: tuple[float, ...]) -> dict[str, float]
     "Divide the sums over all windows."
     loss, size, scale, inside, *risks = sums
     size = size or math.nan
-    risk = {f'q_risk_{100 * q:g}': r / max(scale, 1e-30) + 0 * size for q, r in zip(quantiles, risks, strict=True)}
-    return {'valid_loss': loss / size, 'q_risk': sum(risk.values()) / len(risk), **risk, 'coverage': inside / size}
+    scale = max(scale, 1e-30) if size > 0 else math.nan
+    risk = {f'q_risk_{100 * q:g}': r / scale for q, r in zip(quantiles, risks, strict=True)}
+    mean = sum(risk.values()) / len(risk)
+    return {'valid_loss': loss / size, 'q_risk': mean, **risk, 'coverage': inside / size}
 
 # %% ../../nbs/72b_train.evaluate.ipynb #bd482e24
 def check_scores(

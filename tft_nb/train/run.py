@@ -100,7 +100,8 @@ class Run:
         self.data: dict[str, Any] = {}  # what the windows look like; empty before the first step
         self.waiting: list[tuple[StepReport, float, float]] = []  # reports still on the device, rate, seconds
 
-    def _loss(self, output: Tensor, target: Tensor, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+    def _loss(self, output: Tensor, target: Tensor, mask: Tensor | None = None,
+              weight: Tensor | None = None) -> Tensor:
         return quantile_loss(output.float(), target, self.quantiles, mask=mask, weight=weight)
 
     def keep_best(self) -> None:
@@ -194,10 +195,12 @@ def check_finite(
     parameters = dict(model.named_parameters()).keys()
     for group, tensors in groups.items():
         for k, v in tensors.items():
-            if (k in parameters or group == 'optimizer') and v.is_floating_point() and not v.isfinite().all():
-                raise CheckpointError(
-                    f'the weights in a checkpoint must be finite, {f"{group}.{k}".lstrip(".")} of {path or "it"} holds NaN '
-                    'or infinity: resume from the previous.safetensors beside it, or begin a new run')
+            if k not in parameters and group != 'optimizer': continue
+            if v.isfinite().all(): continue
+            name = f'{group}.{k}'.lstrip('.')
+            raise CheckpointError(
+                f'the weights in a checkpoint must be finite, {name} of {path or "it"} holds NaN or infinity: '
+                'resume from the previous.safetensors beside it, or begin a new run')
 
 # %% ../../nbs/73_train.run.ipynb #04171302
 _WRONG = (LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -272,7 +275,8 @@ def rebuild(
 ) -> TFT:  # with new weights
     "Build the model that a checkpoint describes, if its weights are those of such a model."
     if spec.get('class') != 'TFT' or not isinstance(spec.get('config'), dict):
-        raise CheckpointError(f"{path} is of a model of class {spec.get('class')}, not TFT: pass model=, of the same shape")
+        raise CheckpointError(f"{path} is of a model of class {spec.get('class')}, not TFT: "
+                              'pass model=, of the same shape')
     try:
         config = TFTConfig.from_dict(spec['config'])
         if config.lstm_layers > len(weights): raise ValueError('its weights are of another shape')

@@ -24,7 +24,7 @@ from ..core import InputError, from_first, join_processes, keep_memory, rank, to
 from ..guard import TrainingDiverged
 from ..model import init_weights
 from .batches import Source, check_source, fingerprint, same_windows, spread_out, target_quantiles
-from .checkpoint import RUN_FILES, lock_folder, write_checkpoint
+from .checkpoint import RUN_FILES, CheckpointError, lock_folder, write_checkpoint
 from .config import TrainConfig, learning_rate
 from .evaluate import check_held_out, check_scores
 from .history import History, Step, as_figures, epoch_row, memory_mb, recent, step_lines, write_lines
@@ -79,7 +79,8 @@ def _step_text(
 ) -> str:
     "Write a step in the format of the incident's log."
     skipped = f", skipped ({line['reason']})" if line['skipped'] else ''
-    return f"Batch {line['batch']}: Loss={line['loss']:.6f}, Grad_Norm={line['norm']:.6f}, LR={line['lr']:.2e}{skipped}"
+    figures = f"Loss={line['loss']:.6f}, Grad_Norm={line['norm']:.6f}, LR={line['lr']:.2e}"
+    return f"Batch {line['batch']}: {figures}{skipped}"
 
 
 def _epoch_text(
@@ -91,7 +92,8 @@ def _epoch_text(
     shown = ', '.join(f'{k}={row[k]:.4f}' for k in names)
     more = f' and {len(skips) - 3} more' if len(skips) > 3 else ''
     why = f": {', '.join(skips[:3])}{more}" if skips else ''
-    return f"Epoch {row['epoch'] + 1}: {shown}, skipped={row['skipped']}{why}, {row['windows_per_second']:,.0f} windows/s"
+    speed = f"{row['windows_per_second']:,.0f} windows/s"
+    return f"Epoch {row['epoch'] + 1}: {shown}, skipped={row['skipped']}{why}, {speed}"
 
 # %% ../../nbs/73b_train.trainer.ipynb #99266167
 @dataclass(frozen=True)
@@ -219,13 +221,13 @@ def _check(t: Trainer, train: Source, valid: Source | None) -> dict[str, Any]:
     if min(len(train), t.config.batch_size) < world():
         raise InputError(f'each of {world()} processes needs a window in each batch, got {len(train)} windows, '
                          f'batch_size {t.config.batch_size}: pass more')
-    data: dict[str, Any] = {'train': fingerprint(train), 'valid': None if valid is None else fingerprint(valid)}
+    data: dict[str, Any] = {'train': fingerprint(train), 'valid': valid if valid is None else fingerprint(valid)}
     before: dict[str, Any] = t.run.data or data
     for name in data:
         if _same(before.get(name), data[name]): continue
         counts = [d[name].get('count') if isinstance(d.get(name), dict) else 'none' for d in (before, data)]
-        raise InputError(f'a run goes on with the data it began with, {counts[0]} {name} windows, got {counts[1]}, '
-                         'or other values: pass the same table, encoder and horizon')
+        raise InputError(f'a run goes on with the data it began with, {counts[0]} {name} windows, '
+                         f'got {counts[1]}, or other values: pass the same table, encoder and horizon')
     return data
 
 
@@ -347,11 +349,15 @@ def _fit(t: Trainer, train: Source, valid: Source | None) -> History:
     return t.history
 
 
-def _resume(path: str | Path, model: nn.Module | None, device: str | None = None, **options: Any) -> Trainer:
+def _resume(path: str | Path, model: nn.Module | None, device: str | None = None,
+            **options: Any) -> Trainer:
     "Make the trainer that a checkpoint describes."
     path, tensors, state = read_run(path)
     changes = {} if device is None else {'device': device}
-    config = TrainConfig.from_dict({**state['config'], **changes})
+    try: config = TrainConfig.from_dict({**state['config'], **changes})
+    except (ArithmeticError, RecursionError):
+        raise CheckpointError(f'{path} must hold a sound configuration, it holds values without end: '
+                              'use another checkpoint') from None
     model = model or rebuild(state['model'], by_group(tensors)['model'], path)
     trainer = Trainer(model, config, path.parent, notes=state['notes'], **options)
     restore_run(trainer.run, tensors, state, path)
