@@ -61,7 +61,7 @@ def moves(
             found[h, k] = weighted_quantile(s, q, weight[seen]) * size / (size + _TRUST)
     return found
 
-# %% ../../nbs/85_forecast.calibrate.ipynb #ce841c8f
+# %% ../../nbs/85_forecast.calibrate.ipynb #4d09341b
 @dataclass(frozen=True)
 class Calibration:
     "Hold how far each quantile moves at each step, in widths of the band."
@@ -80,8 +80,7 @@ class Calibration:
     ) -> 'Calibration':  # ready to apply
         "Calibrate on held-out windows."
         if not len(forecast): raise InputError('a calibration needs held-out windows, got 0: give more validation rows')
-        weight = np.ones(len(forecast))
-        if when is not None: weight = recency(when, half_life or max(1.0, np.ptp(when) / 2))
+        weight = np.ones(len(forecast)) if when is None else recency(when, half_life or max(1.0, np.ptp(when) / 2))
         return cls(moves(forecast, actual, quantiles, weight), tuple(quantiles), len(forecast))
 
     def apply(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['HAR_MONTH', 'history', 'to_raw', 'last_value', 'drift', 'rolling_mean', 'autocorrelation', 'find_season',
-           'seasonal_naive', 'har_inputs', 'har', 'naive_forecasts', 'season_of', 'boosted']
+           'seasonal_naive', 'har_inputs', 'har', 'season_of', 'naive_forecasts', 'boosted']
 
 # %% ../../nbs/81_forecast.cheap.ipynb #b87a5034
 from collections.abc import Callable, Sequence
@@ -45,14 +45,13 @@ def to_raw(
     raw: np.ndarray = normalizer.inverse_transform(flat)[target].to_numpy(float).reshape(np.shape(values))
     return raw
 
-# %% ../../nbs/81_forecast.cheap.ipynb #a9854896
+# %% ../../nbs/81_forecast.cheap.ipynb #38efbc52
 def _fan(center: np.ndarray, train_center: np.ndarray, y: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     "Centers `(window, 1 or horizon)` plus the quantiles of training errors at each step: `(window, horizon, quantile)`."
     error = np.nanquantile(y - train_center, levels, axis=0).T
-    fan: np.ndarray = center[..., None] + error
-    return fan
+    return np.asarray(center[..., None] + error)
 
-# %% ../../nbs/81_forecast.cheap.ipynb #cd1e4213
+# %% ../../nbs/81_forecast.cheap.ipynb #ba5c3992
 def last_value(
     past: np.ndarray,  # `(window, encoder)`
     horizon: int,  # steps
@@ -76,14 +75,14 @@ def rolling_mean(
     length: int = 20,  # values
 ) -> np.ndarray:  # `(window, horizon)`
     "Repeat the mean of the last values."
-    return np.repeat(past[:, -length:].mean(1, keepdims=True), horizon, 1)
+    return np.asarray(np.repeat(past[:, -length:].mean(1, keepdims=True), horizon, 1))
 
-# %% ../../nbs/81_forecast.cheap.ipynb #d30eca0d
+# %% ../../nbs/81_forecast.cheap.ipynb #35652922
 def _detrended(x: np.ndarray, length: int) -> np.ndarray:
     "A series less its line and its centered mean over `length` values, holes filled by their neighbors."
     s, t = pd.Series(x).interpolate(limit_direction='both'), np.arange(len(x))
     s = s - np.polyval(np.polyfit(t, s, 1), t)
-    return (s - s.rolling(length, center=True, min_periods=1).mean()).to_numpy()
+    return np.asarray(s - s.rolling(length, center=True, min_periods=1).mean())
 
 
 def autocorrelation(
@@ -151,7 +150,18 @@ def har(
         beta[:, h] = np.linalg.lstsq(x[rows], train_y[rows, h], rcond=None)[0]
     return har_inputs(past) @ beta, x @ beta
 
-# %% ../../nbs/81_forecast.cheap.ipynb #b01ebe49
+# %% ../../nbs/81_forecast.cheap.ipynb #026fa7b5
+def season_of(
+    windows: Windows,  # of training rows
+    target: str,  # its column
+) -> int | None:  # rows of a season, as far as the encoder reaches
+    "Find the season of a panel."
+    frame, spec = windows.panel.frame, windows.panel.spec
+    groups = frame.groupby(spec.series, observed=True, sort=False)[target]
+    longest = groups.size().sort_values(ascending=False).index[:50]
+    return find_season([groups.get_group(s).to_numpy(float) for s in longest])
+
+# %% ../../nbs/81_forecast.cheap.ipynb #5e637850
 def _centers(encoder: int, horizon: int, season: int | None) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     "The centers that an encoder allows, by name."
     found: dict[str, Callable[[np.ndarray], np.ndarray]] = {'persistence': lambda x: last_value(x, horizon)}
@@ -162,7 +172,7 @@ def _centers(encoder: int, horizon: int, season: int | None) -> dict[str, Callab
         found[f'seasonal naive, {season} steps'] = lambda x: seasonal_naive(x, horizon, season)
     return found
 
-
+# %% ../../nbs/81_forecast.cheap.ipynb #567c9c61
 def naive_forecasts(
     train: Windows,  # windows of the training rows
     windows: Windows,  # windows to forecast
@@ -187,17 +197,6 @@ def naive_forecasts(
         found['HAR'] = _fan(*har(x, x0, y0), y0, quantiles)
         found['HAR, normalized units'] = to_raw(normalizer, windows, _fan(*har(u, u0, v0), v0, quantiles), target)
     return found
-
-
-def season_of(
-    windows: Windows,  # of training rows
-    target: str,  # its column
-) -> int | None:  # rows of a season, as far as the encoder reaches
-    "Find the season of a panel."
-    frame, spec = windows.panel.frame, windows.panel.spec
-    groups = frame.groupby(spec.series, observed=True, sort=False)[target]
-    longest = groups.size().sort_values(ascending=False).index[:50]
-    return find_season([groups.get_group(s).to_numpy(float) for s in longest])
 
 # %% ../../nbs/81_forecast.cheap.ipynb #7d2119b5
 def boosted(

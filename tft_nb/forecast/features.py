@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['PERIODS', 'calendar_inputs', 'calendar_of_step', 'season_lag', 'Features']
 
-# %% ../../nbs/83_forecast.features.ipynb #49139180
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+# %% ../../nbs/83_forecast.features.ipynb #94e469f6
+from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import replace as _replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +60,7 @@ def season_lag(
     "Find the lag at which a season's value is known in advance."
     return None if season is None else season * -(-horizon // season)
 
-# %% ../../nbs/83_forecast.features.ipynb #ee9141da
+# %% ../../nbs/83_forecast.features.ipynb #501a452b
 @dataclass(frozen=True)
 class Features:
     "Say which inputs are derived from times and targets."
@@ -70,6 +69,9 @@ class Features:
     targets: tuple[str, ...]  # columns to forecast
     calendar: tuple[str, ...] = ()  # of `PERIODS`, or `'age'`
     lag: int | None = None  # rows back to the target's value that is an input; None: none
+
+    def __post_init__(self) -> None:
+        for name in ('targets', 'calendar'): object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def lags(self) -> dict[str, str]:  # derived column → its target
@@ -95,23 +97,16 @@ class Features:
         frame: pd.DataFrame,  # plain columns, times read
     ) -> pd.DataFrame:  # sorted by series and time, with the derived columns
         "Derive the columns; a lag before a series' first row is missing."
-        order = np.lexsort((frame[self.time].to_numpy(), pd.factorize(frame[self.series], sort=True)[0]))
-        frame = frame.iloc[order].reset_index(drop=True)
-        if taken := [c for c in self.names if c in frame]:
-            raise InputError(f'column {taken[0]!r} would be derived, the table has it: rename it, or pass calendar=() and season=None')
-        groups = frame.groupby(self.series, observed=True, sort=False)
-        lagged = {name: groups[t].shift(self.lag or 0) for name, t in self.lags.items()}
-        found = calendar_inputs(frame[self.time], self.calendar) if self.calendar else pd.DataFrame(index=frame.index)
-        return pd.concat([frame, found.assign(**lagged)], axis=1)
+        return _add(self, frame)
 
-    def state_dict(self) -> dict[str, Any]:  # plain JSON types
-        "Write the record."
-        return asdict(self)
-
-    @classmethod
-    def from_state_dict(
-        cls,
-        state: Mapping[str, Any],  # as of `state_dict`, also after JSON
-    ) -> 'Features':  # the same record
-        "Read the record."
-        return cls(**{**state, 'targets': tuple(state['targets']), 'calendar': tuple(state['calendar'])})
+# %% ../../nbs/83_forecast.features.ipynb #1bc3a86b
+def _add(f: Features, frame: pd.DataFrame) -> pd.DataFrame:
+    "The table sorted by series and time, with the derived columns."
+    order = np.lexsort((frame[f.time].to_numpy(), pd.factorize(frame[f.series], sort=True)[0]))
+    frame = frame.iloc[order].reset_index(drop=True)
+    if taken := [c for c in f.names if c in frame]:
+        raise InputError(f'column {taken[0]!r} would be derived, the table has it: rename it, or pass calendar=() and season=None')
+    groups = frame.groupby(f.series, observed=True, sort=False)
+    lagged = {name: groups[t].shift(f.lag or 0) for name, t in f.lags.items()}
+    found = calendar_inputs(frame[f.time], f.calendar) if f.calendar else pd.DataFrame(index=frame.index)
+    return pd.concat([frame, found.assign(**lagged)], axis=1)

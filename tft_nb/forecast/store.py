@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..core import InputError, plain_json, write_whole
 
-# %% ../../nbs/88_forecast.store.ipynb #a1f9c22c
+# %% ../../nbs/88_forecast.store.ipynb #094e50f0
 FORMAT = 'tft_nb forecaster'
 VERSION = 1  # of the folder's layout
 WEIGHTS, STATE, CARD = 'model.safetensors', 'forecaster.json', 'README.md'
@@ -39,7 +39,7 @@ def write_folder(
     write_whole(path / STATE, text.encode())
     write_whole(path / CARD, card.encode())
 
-
+# %% ../../nbs/88_forecast.store.ipynb #6e54bc74
 def read_folder(
     folder: str | Path,  # as of `write_folder`
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:  # weights and state

@@ -170,12 +170,12 @@ def forecast_future(
         parts.append(forecast_windows(t, source_of(t, windows, present)))
     return rows[[t.base.series, t.base.time]], {y: np.concatenate([p[y] for p in parts]) for y in parts[0]}
 
-# %% ../../nbs/88_forecast.trained.ipynb #0d1ff457
+# %% ../../nbs/88_forecast.trained.ipynb #72b02185
 def trained_state(
     t: Trained,  # the model
 ) -> dict[str, Any]:  # plain JSON types
     "Write a model's record; the weights are apart."
-    return {'config': t.config.to_dict(), 'members': len(t.models), 'base': asdict(t.base), 'features': t.features.state_dict(),
+    return {'config': t.config.to_dict(), 'members': len(t.models), 'base': asdict(t.base), 'features': asdict(t.features),
             'learnt': t.learnt, 'calendars': t.calendars.state_dict(), 'units': t.units, 'floor': t.floor, 'max_gap': t.max_gap,
             'least': t.least, 'calibration': {y: c.state_dict() for y, c in t.calibration.items()}}
 
@@ -198,5 +198,5 @@ def trained_from(
         model.load_state_dict({k.partition('.')[2]: v for k, v in weights.items() if k.partition('.')[0] == str(i)})
         models.append(model.eval())
     moves = {y: Calibration.from_state_dict(c) for y, c in state['calibration'].items()}
-    return Trained(models, PanelSpec(**state['base']), Features.from_state_dict(state['features']), state['learnt'],
+    return Trained(models, PanelSpec(**state['base']), Features(**state['features']), state['learnt'],
                    Calendars.from_state_dict(state['calendars']), state['units'], state['floor'], state['max_gap'], state['least'], moves)

@@ -5,11 +5,10 @@
 # %% auto #0
 __all__ = ['epochs_for', 'derived_inputs', 'row_weights', 'Plan', 'train_members', 'untrained']
 
-# %% ../../nbs/88b_forecast.training.ipynb #3b274253
+# %% ../../nbs/88b_forecast.training.ipynb #87133a29
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from ..data import PanelSpec, Windows
 from .cheap import find_season
 from .features import Features, calendar_of_step, season_lag
 from .future import Calendars
-from .path import Prepared, prepare
+from .path import Prepared
 from .trained import Trained, source_of
 from .units import choose_units, unit_floors
 from ..model import TFT
