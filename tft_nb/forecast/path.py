@@ -4,26 +4,24 @@
 
 # %% auto #0
 __all__ = ['STAND_INS', 'FATAL', 'LEAKS', 'roles', 'too_many_kinds', 'scale_by', 'fit_normalizers', 'severities', 'levels',
-           'cut_windows', 'Prepared', 'prepare', 'examine', 'as_trained']
+           'Prepared', 'prepare', 'examine', 'as_trained', 'cut_windows']
 
-# %% ../../nbs/80_forecast.path.ipynb #ca635ccb
-import copy
+# %% ../../nbs/80_forecast.path.ipynb #3b146afe
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from dataclasses import replace as _replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from ..core import InputError
 from ..data import Panel, PanelSpec, Windows, check_column, faults, read_times
+from ..data.table import typed_table
 from ..normalize import NormalizationError, Normalizer, clipped
 from ..verify import Verification, verify
 
-# %% ../../nbs/80_forecast.path.ipynb #31c41369
+# %% ../../nbs/80_forecast.path.ipynb #4db2845a
 STAND_INS = ('(all rows)', '(row)', '(no target)')  # for series, time and target, where none is given
 
 
@@ -35,6 +33,7 @@ def roles(
     known: Sequence[str] = (),  # columns known for the horizon too
     observed: Sequence[str] | None = None,  # columns known up to now; None: all that have no other role
     static: Sequence[str] = (),  # columns constant within a series
+    category: Sequence[str] = (),  # columns of numbers that are codes, not quantities
 ) -> PanelSpec:  # roles of the columns
     "Give every column of a table its role."
     targets = (target,) if isinstance(target, str) else tuple(target)
@@ -42,7 +41,7 @@ def roles(
         if c not in STAND_INS: check_column(df, c)
     taken = {series, time, *targets, *known, *static}
     rest = tuple(c for c in df.columns if c not in taken) if observed is None else tuple(observed)
-    return PanelSpec(series, time, targets if len(targets) > 1 else targets[0], tuple(known), rest, tuple(static))
+    return PanelSpec(series, time, targets if len(targets) > 1 else targets[0], tuple(known), rest, tuple(static), tuple(category))
 
 # %% ../../nbs/80_forecast.path.ipynb #47a6af5d
 _MOST_KINDS = 100  # a category with more of them leaves too few rows for each
@@ -151,45 +150,6 @@ def _remarks(train: pd.DataFrame, spec: PanelSpec, horizon: int) -> list[str]:
                    'A network rarely beats that: forecast its change, or for a price the log return or log range'
                    for c, r in levels(train, spec.series, there, horizon).items()]
 
-# %% ../../nbs/80_forecast.path.ipynb #02dd26a1
-def _part_of(panel: Panel, parts: Mapping[str, Panel]) -> np.ndarray:
-    "`(row,)` number of the part that each row of the panel belongs to."
-    keys = [panel.spec.series, panel.spec.time]
-    rows = pd.concat([p.frame[keys].assign(part=i) for i, p in enumerate(parts.values())])
-    part: np.ndarray = rows.sort_values(keys, kind='stable').part.to_numpy()
-    return part
-
-
-def cut_windows(
-    panel: Panel,  # all rows, normalized
-    parts: Mapping[str, Panel],  # name → its rows, in time order
-    encoder: int,  # past steps
-    horizon: int,  # future steps
-    look_back: bool = False,  # whether encoders may reach back over the cut
-) -> dict[str, Windows]:  # name → windows whose horizon lies in that part
-    "Cut all rows into windows and deal them to the parts."
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')          # series too short for a window are told in the notes
-        every = panel.windows(encoder, horizon)
-    part, first = _part_of(panel, parts), every.starts.numpy()
-    begins = part[first + encoder if look_back else first]
-    ends = part[first + encoder + horizon - 1]
-    found = {}
-    for i, name in enumerate(parts):
-        found[name] = copy.copy(every)
-        found[name].starts = every.starts[torch.from_numpy((begins == i) & (ends == i))]
-        if not len(found[name]): raise InputError(_no_window(name, parts[name], encoder, horizon, look_back))
-    return found
-
-
-def _no_window(name: str, part: Panel, encoder: int, horizon: int, look_back: bool) -> str:
-    "Why a part has no window, and what helps."
-    rows = part.frame.groupby(part.spec.series, observed=True).size().max() if len(part) else 0
-    need = horizon if look_back else encoder + horizon
-    return (f'a window needs {need} consecutive rows of one series among the {name} rows, the longest series there '
-            f'has {rows}: give more rows, a shorter encoder or horizon'
-            + ('' if look_back else ', or let windows look back over the cut (look_back)'))
-
 # %% ../../nbs/80_forecast.path.ipynb #84fe3401
 @dataclass(frozen=True)
 class Prepared:
@@ -218,24 +178,22 @@ class Prepared:
         return {'inputs': self.inputs.state_dict(), 'targets': self.targets.state_dict(), 'spec': asdict(self.spec),
                 'vocabulary': {k: list(v) for k, v in words.items()}}
 
-# %% ../../nbs/80_forecast.path.ipynb #ab53bcb9
+# %% ../../nbs/80_forecast.path.ipynb #9c2e1983
 def _stops(check: Verification, known: Sequence[str]) -> list[str]:
     "The failed checks that stop a training, one line each."
     return _replace(check, table=check.table[severities(check, known) == 'fatal']).failures
 
 
-def _windowless(windows: Mapping[str, Windows]) -> list[str]:
-    "Which series have no window in some part."
-    said = []
-    for name, w in windows.items():
-        every = w.panel.frame[w.panel.spec.series]
-        have = set(every.to_numpy()[w.starts.numpy()])
-        lost = [s for s in every.unique() if s not in have]
-        if lost: said.append(f'{len(lost)} series too short for a window among the {name} rows, left out there: '
-                             + ', '.join(map(str, lost[:5])) + (' …' if len(lost) > 5 else ''))
-    return said
 
-# %% ../../nbs/80_forecast.path.ipynb #ea4db38d
+def _noted(said: list[str], step: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    "Take a step of the path; its warnings become notes."
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        result = step(*args, **how)
+    said += [str(w.message) for w in caught]
+    return result
+
+# %% ../../nbs/80_forecast.path.ipynb #fe0685f4
 def prepare(
     table: pd.DataFrame,  # long table, one row per series and time
     spec: PanelSpec,  # roles of its columns
@@ -246,21 +204,28 @@ def prepare(
     test: float | str | int = 0.15,  # share of the time steps, or the date at which test begins
     max_gap: float | None = 10.0,  # a longer hole, in usual steps, ends a run; None: a hole never does
     look_back: bool = False,  # whether validation and test windows may look back over the cut
+    derived: Sequence[str] = (),  # columns made from the table's own past and times, which are not judged
 ) -> Prepared:  # ready to train on
     "Take a table all the way to verified, normalized windows; raise at the first fault that stops a training."
+    notes: list[str] = []
+    table = typed_table(table)
     for line in too_many_kinds(table, spec).values(): raise InputError(f'{line}: name the others as observed')
-    panel = Panel.from_frame(table, spec, max_gap)
-    parts = dict(zip(('train', 'valid', 'test'), panel.split(valid, test)))
+    panel = _noted(notes, Panel.from_frame, table, spec, max_gap)
+    back = encoder if look_back else 0
+    parts = dict(zip(('train', 'valid', 'test'), _noted(notes, panel.split, valid, test, look_back=back)))
     for name, part in parts.items():
         if not len(part): raise InputError(f'every part needs rows, {name} has none: give more rows')
     inputs, targets = fit_normalizers(parts['train'])
-    later = pd.concat([parts['valid'].frame, parts['test'].frame], ignore_index=True)
+    later = pd.concat([p.frame[p.own] for p in (parts['valid'], parts['test'])], ignore_index=True)
     check = _verdict(inputs, parts['train'].frame, later, spec)
+    check = _replace(check, table=check.table[~check.table.column.isin(derived)])
     stops = _stops(check, spec.known)
     if stops: raise NormalizationError(f'{stops[0]}; or leave it out: name the others as observed')
-    normal = _replace(panel, vocabulary=parts['train'].vocabulary).transform(inputs, targets)
-    windows = cut_windows(normal, parts, encoder, horizon, look_back)
-    notes = _remarks(parts['train'].frame, spec, horizon) + _windowless(windows)
+    windows = {}
+    for name, part in parts.items():
+        try: windows[name] = _noted(notes, part.transform(inputs, targets).windows, encoder, horizon)
+        except InputError as e: raise InputError(f'among the {len(part)} {name} rows, {e}') from None
+    notes += _remarks(parts['train'].frame, spec, horizon)
     return Prepared(inputs, check, stops, notes, spec, panel, parts, targets, windows)
 
 # %% ../../nbs/80_forecast.path.ipynb #3f72928a
@@ -283,7 +248,7 @@ def _early(times: pd.Series, share: float) -> pd.Series:
     steps = times.drop_duplicates().sort_values()
     return times < steps.iloc[min(round(share * len(steps)), len(steps) - 1)] if len(steps) > 1 else times.notna()
 
-# %% ../../nbs/80_forecast.path.ipynb #c168533f
+# %% ../../nbs/80_forecast.path.ipynb #7fde389b
 def examine(
     table: pd.DataFrame,  # long table
     spec: PanelSpec,  # roles of its columns; `STAND_INS` for series, time and target that are not given
@@ -294,7 +259,7 @@ def examine(
 ) -> Prepared:  # `faults` tells what a training would refuse; no windows
     "Judge a table without training on it: all faults at once instead of the first."
     if len(table) < 3: raise InputError(f'a table needs at least 3 rows, got {len(table)}: give more rows')
-    df, found = _readable(table.reset_index(drop=True), spec)
+    df, found = _readable(typed_table(table), spec)
     keys = (spec.series, spec.time)
     numbers = [c for c in df if c not in keys and pd.api.types.is_numeric_dtype(df[c])
                and not pd.api.types.is_bool_dtype(df[c])]
@@ -307,7 +272,7 @@ def examine(
     check = _verdict(inputs, train, df[~early], spec)
     return Prepared(inputs, check, _stops(check, spec.known), _remarks(train, spec, horizon), spec, faults=found)
 
-# %% ../../nbs/80_forecast.path.ipynb #10915b2b
+# %% ../../nbs/80_forecast.path.ipynb #686da2e7
 def as_trained(
     table: pd.DataFrame,  # long table with the columns of the training
     learnt: Mapping[str, Any],  # as of `Prepared.learnt`, also after JSON
@@ -316,11 +281,21 @@ def as_trained(
     "Make a table a panel with the roles, categories and normalizers of a training."
     spec = PanelSpec(**learnt['spec'])
     inputs, targets = (Normalizer.from_state_dict(learnt[k]) for k in ('inputs', 'targets'))
-    panel = Panel.from_frame(table, spec, max_gap)
-    for c in panel.values.columns.symmetric_difference(inputs.names_):
-        now = 'numbers' if c in panel.values else 'text'
-        raise InputError(f'column {c!r} must be what it was in training, it is {now} now: change its type in the table')
+    panel = Panel.from_frame(table, spec, max_gap, vocabulary=learnt['vocabulary'])
     by = [inputs.by] if inputs.by else []
     beyond = clipped(inputs, panel.frame[list(dict.fromkeys([*by, *panel.values]))])
-    words = {k: tuple(v) for k, v in learnt['vocabulary'].items()}
-    return _replace(panel, vocabulary=words).transform(inputs, targets), beyond
+    return panel.transform(inputs, targets), beyond
+
+# %% ../../nbs/80_forecast.path.ipynb #ed74ffc6
+def cut_windows(
+    panel: Panel,  # all rows, normalized
+    parts: Mapping[str, Panel],  # `train`, `valid`, `test`: its rows, as of `Panel.split`
+    encoder: int,  # past steps
+    horizon: int,  # future steps
+    look_back: bool = False,  # whether windows of validation and test may look back over the cut
+) -> dict[str, Windows]:  # as of `prepare`
+    "Cut the parts of a normalized panel into windows."
+    if look_back:
+        valid, test = (parts[k].frame[panel.spec.time][parts[k].own].min() for k in ('valid', 'test'))
+        parts = dict(zip(parts, panel.split(valid, test, look_back=encoder)))
+    return {name: part.windows(encoder, horizon) for name, part in parts.items()}
