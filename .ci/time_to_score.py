@@ -216,7 +216,7 @@ def ours(train, every, n, spec):
 
     def score(trainer):
         model = trainer.model.eval()
-        with trainer._averaged(), torch.no_grad(): out = [model(b).numpy() for b in batches]
+        with trainer.run.averages.inside(), torch.no_grad(): out = [model(b).numpy() for b in batches]
         model.train()
         return q_risk(np.concatenate(out), np.concatenate([b['target'].numpy() for b in batches]))
 
