@@ -62,13 +62,11 @@ def _like(frame: pd.DataFrame, df: Any) -> Any:
     columns = {c: frame[c].to_numpy() if frame[c].dtype.kind in 'fiM' else frame[c].tolist() for c in frame}
     return nw.from_dict(columns, backend=kind).to_native()
 
-# %% ../../nbs/89_forecast.ipynb #36ddbb83
+# %% ../../nbs/89_forecast.ipynb #a607cf7c
 class Options(BaseEstimator):  # type: ignore[misc]
     "Hold what a forecaster is asked for."
     def __init__(
-        self,
-        spec: PanelSpec | None = None,  # roles of the columns; or name them below
-        *,
+        self, spec: PanelSpec | None = None, *,  # roles of the columns; or name them below
         series: str | None = None,  # column that tells series apart
         time: str | None = None,  # column of dates, timestamps or integers
         target: str | Sequence[str] | None = None,  # column(s) to forecast
@@ -87,7 +85,6 @@ class Options(BaseEstimator):  # type: ignore[misc]
         valid: float | str | int = 0.15,  # share of the time steps, or the date at which it begins
         test: float | str | int = 0.15,  # share of the time steps, or the date at which it begins
         max_gap: float | None = 10.0,  # a longer hole, in steps of the calendar, ends a run
-        least: int | None = None,  # rows of history that a forecast needs; None: a quarter of the encoder
         hidden: int = 16,  # width of the network, a multiple of 4
         epochs: int | None = None,  # passes over the training windows; None: by their number, 6 to 60
         members: int = 1,  # networks, whose quantiles are averaged
@@ -117,7 +114,7 @@ def _plan_of(f: Options) -> Plan:
     return _replace(f.plan or Plan(), quantiles=tuple(f.quantiles), hidden=f.hidden, epochs=f.epochs, members=f.members,
                     seed=f.seed, device=f.device, show=f.show)
 
-# %% ../../nbs/89_forecast.ipynb #b50cf5d0
+# %% ../../nbs/89_forecast.ipynb #cf4cdee1
 def _sorted_table(df: Any, f: Options) -> tuple[pd.DataFrame, PanelSpec]:
     "The user's table with times read, sorted by series and time; and its roles."
     frame = typed_table(df)
@@ -136,7 +133,7 @@ def _fit(f: Any, df: Any) -> None:
     features, f.season_ = derived_inputs(frame, spec, calendars, f.horizon, early, f.season, f.calendar)
     p = prepare(features.add(frame), features.extend(spec), encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test,
                 max_gap=f.max_gap, look_back=True, derived=features.names)
-    f.check_, f.notes_, f.trained_ = p.check, p.notes, untrained(p, spec, features, calendars, f.units, f.least, f.max_gap)
+    f.check_, f.notes_, f.trained_ = p.check, p.notes, untrained(p, spec, features, calendars, f.units, max_gap=f.max_gap)
     weight = {k: row_weights(w, frame, f.weight) for k, w in p.windows.items()}
     f.histories_ = train_members(f.trained_, p.windows, _plan_of(f), weight)
     if f.intervals: f.trained_.calibration = calibrated_on(f.trained_, p.windows['valid'])
