@@ -62,11 +62,13 @@ def _like(frame: pd.DataFrame, df: Any) -> Any:
     columns = {c: frame[c].to_numpy() if frame[c].dtype.kind in 'fiM' else frame[c].tolist() for c in frame}
     return nw.from_dict(columns, backend=kind).to_native()
 
-# %% ../../nbs/89_forecast.ipynb #a607cf7c
+# %% ../../nbs/89_forecast.ipynb #3893586c
 class Options(BaseEstimator):  # type: ignore[misc]
     "Hold what a forecaster is asked for."
     def __init__(
-        self, spec: PanelSpec | None = None, *,  # roles of the columns; or name them below
+        self,
+        spec: PanelSpec | None = None,  # roles of the columns; or name them below
+        *,
         series: str | None = None,  # column that tells series apart
         time: str | None = None,  # column of dates, timestamps or integers
         target: str | Sequence[str] | None = None,  # column(s) to forecast
@@ -192,7 +194,7 @@ class Reasons(Options):
         found: Trained = self.trained_
         return found
 
-# %% ../../nbs/89_forecast.ipynb #a7c67e86
+# %% ../../nbs/89_forecast.ipynb #b808f0cf
 class Forecasting(Reasons):
     "Train on a table and forecast."
 
@@ -211,9 +213,8 @@ class Forecasting(Reasons):
         known_future: Any = None,  # series, time and known columns of the horizon
     ) -> Any:  # series, time, one column per quantile (P10, P50, …), in the target's unit; the kind of `history`
         "Forecast the steps after each series' last known target."
-        t = self._fitted()
-        rows, found = forecast_future(t, self.history_ if history is None else history, known_future)
-        return _like(_tidy(rows, found, t.config.quantiles), history)
+        rows, found = forecast_future(self._fitted(), self.history_ if history is None else history, known_future)
+        return _like(_tidy(rows, found, self.quantiles), history)
 
     def backtest(
         self,
@@ -222,8 +223,8 @@ class Forecasting(Reasons):
         refit: bool = False,  # train anew for each fold on the rows before it
     ) -> pd.DataFrame:  # rows (fold, target, forecast), columns as of `score`
         "Score forecasts made at several dates, each with what was known then."
-        frame = read_rows(self._fitted(), df)
-        return backtest(self.trained_, frame, folds, self.season_, (lambda x: _clone(self).fit(x).trained_) if refit else None)
+        retrain = (lambda x: _clone(self).fit(x).trained_) if refit else None
+        return backtest(self._fitted(), read_rows(self._fitted(), df), folds, self.season_, retrain)
 
     def calibrate(
         self,
