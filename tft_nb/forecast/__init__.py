@@ -62,7 +62,7 @@ def _like(frame: pd.DataFrame, df: Any) -> Any:
     columns = {c: frame[c].to_numpy() if frame[c].dtype.kind in 'fiM' else frame[c].tolist() for c in frame}
     return nw.from_dict(columns, backend=kind).to_native()
 
-# %% ../../nbs/89_forecast.ipynb #36ddbb83
+# %% ../../nbs/89_forecast.ipynb #3893586c
 class Options(BaseEstimator):  # type: ignore[misc]
     "Hold what a forecaster is asked for."
     def __init__(
@@ -87,7 +87,6 @@ class Options(BaseEstimator):  # type: ignore[misc]
         valid: float | str | int = 0.15,  # share of the time steps, or the date at which it begins
         test: float | str | int = 0.15,  # share of the time steps, or the date at which it begins
         max_gap: float | None = 10.0,  # a longer hole, in steps of the calendar, ends a run
-        least: int | None = None,  # rows of history that a forecast needs; None: a quarter of the encoder
         hidden: int = 16,  # width of the network, a multiple of 4
         epochs: int | None = None,  # passes over the training windows; None: by their number, 6 to 60
         members: int = 1,  # networks, whose quantiles are averaged
@@ -117,7 +116,7 @@ def _plan_of(f: Options) -> Plan:
     return _replace(f.plan or Plan(), quantiles=tuple(f.quantiles), hidden=f.hidden, epochs=f.epochs, members=f.members,
                     seed=f.seed, device=f.device, show=f.show)
 
-# %% ../../nbs/89_forecast.ipynb #b50cf5d0
+# %% ../../nbs/89_forecast.ipynb #cf4cdee1
 def _sorted_table(df: Any, f: Options) -> tuple[pd.DataFrame, PanelSpec]:
     "The user's table with times read, sorted by series and time; and its roles."
     frame = typed_table(df)
@@ -136,7 +135,7 @@ def _fit(f: Any, df: Any) -> None:
     features, f.season_ = derived_inputs(frame, spec, calendars, f.horizon, early, f.season, f.calendar)
     p = prepare(features.add(frame), features.extend(spec), encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test,
                 max_gap=f.max_gap, look_back=True, derived=features.names)
-    f.check_, f.notes_, f.trained_ = p.check, p.notes, untrained(p, spec, features, calendars, f.units, f.least, f.max_gap)
+    f.check_, f.notes_, f.trained_ = p.check, p.notes, untrained(p, spec, features, calendars, f.units, max_gap=f.max_gap)
     weight = {k: row_weights(w, frame, f.weight) for k, w in p.windows.items()}
     f.histories_ = train_members(f.trained_, p.windows, _plan_of(f), weight)
     if f.intervals: f.trained_.calibration = calibrated_on(f.trained_, p.windows['valid'])
@@ -195,7 +194,7 @@ class Reasons(Options):
         found: Trained = self.trained_
         return found
 
-# %% ../../nbs/89_forecast.ipynb #a7c67e86
+# %% ../../nbs/89_forecast.ipynb #b808f0cf
 class Forecasting(Reasons):
     "Train on a table and forecast."
 
@@ -214,9 +213,8 @@ class Forecasting(Reasons):
         known_future: Any = None,  # series, time and known columns of the horizon
     ) -> Any:  # series, time, one column per quantile (P10, P50, …), in the target's unit; the kind of `history`
         "Forecast the steps after each series' last known target."
-        t = self._fitted()
-        rows, found = forecast_future(t, self.history_ if history is None else history, known_future)
-        return _like(_tidy(rows, found, t.config.quantiles), history)
+        rows, found = forecast_future(self._fitted(), self.history_ if history is None else history, known_future)
+        return _like(_tidy(rows, found, self.quantiles), history)
 
     def backtest(
         self,
@@ -225,8 +223,8 @@ class Forecasting(Reasons):
         refit: bool = False,  # train anew for each fold on the rows before it
     ) -> pd.DataFrame:  # rows (fold, target, forecast), columns as of `score`
         "Score forecasts made at several dates, each with what was known then."
-        frame = read_rows(self._fitted(), df)
-        return backtest(self.trained_, frame, folds, self.season_, (lambda x: _clone(self).fit(x).trained_) if refit else None)
+        retrain = (lambda x: _clone(self).fit(x).trained_) if refit else None
+        return backtest(self._fitted(), read_rows(self._fitted(), df), folds, self.season_, retrain)
 
     def calibrate(
         self,
