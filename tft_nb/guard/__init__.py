@@ -6,12 +6,13 @@
 __all__ = ['ClipSchedule', 'SafeguardCallback', 'Guard', 'GuardOptions', 'TrainingDiverged', 'read_replay', 'write_replay',
            'REASONS', 'Figures', 'StepReport', 'describe_skips']
 
-# %% ../../nbs/69_guard.ipynb #21971323
+# %% ../../nbs/69_guard.ipynb #670bd8be
 from .clip import ClipSchedule
 from .lightning import SafeguardCallback
 from .loop import Guard, GuardOptions
 from .replay import TrainingDiverged, read_replay, write_replay
 from .step import REASONS, Figures, StepReport, describe_skips
 
-_all_ = ['ClipSchedule', 'SafeguardCallback', 'Guard', 'GuardOptions', 'TrainingDiverged', 'read_replay',
+_all_ = ['ClipSchedule', 'SafeguardCallback', 'Guard', 'GuardOptions', 'TrainingDiverged',
+         'read_replay',
          'write_replay', 'REASONS', 'Figures', 'StepReport', 'describe_skips']
