@@ -109,11 +109,9 @@ class Panel:
     ) -> 'Panel':  # the same rows with normalized `values` and `labels`; `frame` stays raw
         "Normalize what the network and the loss see."
         values = _apply(inputs, self.frame, list(self.values))
-        return _replace(
-            self,
-            values=values,
-            labels=_apply(targets or inputs, self.frame, list(self.spec.targets)),
-        )
+        own = list(self.spec.targets)
+        labels = values[own] if targets is None else _apply(targets, self.frame, own)
+        return _replace(self, values=values, labels=labels)
 
     def windows(
         self,

@@ -67,7 +67,8 @@ def source_of(
     "Measure windows in the units of a trained model."
     frame, targets = windows.panel.frame, t.targets
     by = [targets.by] if targets.by else []
-    lagged = {c: targets.transform(frame[[*by, c]].rename(columns={c: y}))[y].to_numpy() for c, y in t.features.lags.items()}
+    absent = {y: np.nan for y in t.base.targets}
+    lagged = {c: targets.transform(frame[by].assign(**{**absent, y: frame[c]}))[y].to_numpy() for c, y in t.features.lags.items()}
     return InUnits(windows, t.units, t.floor, t.features.lags, weight, present, lagged)
 
 
