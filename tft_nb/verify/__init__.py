@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHECKS', 'Bounds', 'Verification', 'verify', 'normalize_data']
 
-# %% ../../nbs/49_verify.ipynb #fe7313e1
+# %% ../../nbs/49_verify.ipynb #9e18efbf
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -17,7 +17,7 @@ from torch import Tensor
 from ..core import InputError, nearest
 from ..normalize import NormalizationError, Normalizer
 from ..normalize import _take_array
-from .checks import SIMPLE, Check, Column, Layout, Line, bound_text
+from .checks import SIMPLE, Check, Column, Layout, Line
 from .checks import judge as _judge
 from .checks import _Array
 from .leaks import LEAK, SAME_ROW, leaks

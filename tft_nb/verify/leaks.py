@@ -144,7 +144,7 @@ def encode(
                 best, means = differ, mean
     return np.asarray(means[kinds])
 
-# %% ../../nbs/43_verify.leaks.ipynb #50bd201e
+# %% ../../nbs/43_verify.leaks.ipynb #4d41ed5b
 LEAK, SAME_ROW = 0.75, 0.97  # correlations allowed: with later rows, or at all if known in advance; with the same row
 COPIED = 0.9  # above it a leak is fatal: nothing but a copy knows so much
 
@@ -158,7 +158,8 @@ def leaks(
     same_row: float = SAME_ROW,
 ) -> dict[Any, Line]:  # one line for each column; none where there are fewer than 60 rows with a past
     "Find columns that give a target away."
-    lags, out = Lags(codes), dict[Any, tuple[float, Line]]()
+    lags = Lags(codes)
+    out: dict[Any, tuple[float, Line]] = {}
     if len(lags.rows) < 60:
         return {}
     for goal, values in goals.items():

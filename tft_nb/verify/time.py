@@ -11,7 +11,7 @@ import numpy as np
 from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile
 from .checks import _Array, _Found
 
-# %% ../../nbs/42_verify.time.ipynb #4813f078
+# %% ../../nbs/42_verify.time.ipynb #73ea87be
 BLOCKS, EACH = 20, 25  # blocks of a series; values, evenly spaced, that stand for a block
 QUIETER = 1.25  # times the third largest step
 
@@ -26,14 +26,14 @@ def _unit(b: Block) -> _Found:
     parts = np.take_along_axis(size, np.rint(places).astype(int), 1).reshape(len(n), BLOCKS, EACH)
     step = np.sort(np.abs(np.diff(np.sort(parts, axis=2)[:, :, 3 * EACH // 4], axis=1)), axis=1)
     largest = np.fmin(step[:, -1], np.nanmax(np.abs(np.diff(size, axis=1)), axis=1, initial=0))
-    return each(np.where(n >= 5 * BLOCKS, largest / np.maximum(np.log(2), QUIETER * step[:, -3]), np.nan))
+    return each(np.where(n >= 10 * BLOCKS, largest / np.maximum(np.log(2), QUIETER * step[:, -3]), np.nan))
 
 
 UNIT = Check('unit', CONTINUOUS, (-np.inf, 3.5), _unit, 'its unit changes: bring all rows to one unit',
              lambda r: np.exp(0.3 * r.normal(size=1_000)) * np.where(ROWS > 500, 1_000, 1),
              lambda r: np.exp(0.3 * r.normal(size=1_000)) * np.where(ROWS > 500, 7, 1), by_series=True)
 
-# %% ../../nbs/42_verify.time.ipynb #712ef346
+# %% ../../nbs/42_verify.time.ipynb #9701599b
 MOVES = 0.5  # share of rows, outside the longest run, at which a column must change to be one that moves
 
 
@@ -51,8 +51,8 @@ def _stuck(b: Block) -> _Found:
 
 
 STUCK = Check('stuck', ('rare', 'continuous'), (-np.inf, 0.1), _stuck, 'it stands still from {row} on: cut these rows or mark them missing',
-              lambda r: (x := r.normal(size=1_000))[np.where(ROWS > 850, 850, ROWS)],
-              lambda r: np.repeat(r.normal(size=50), r.multinomial(1_000, r.dirichlet(np.ones(50)))), by_series=True)
+              lambda r: r.normal(size=1_000)[np.minimum(ROWS, 850)],
+              lambda r: np.repeat(r.normal(size=99), r.multinomial(1_000, r.dirichlet(np.ones(99)))), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #52c8ce6f
 WIDTHS = 3.0  # widths of the training range, that the future may leave it by

@@ -148,7 +148,7 @@ SENTINEL = Check('sentinel', CONTINUOUS, (-np.inf, 2.0), _sentinel, 'mark this v
                  lambda r: np.where(r.random(1_000) < 0.03, 0.2, r.normal(size=1_000)),
                  lambda r: np.where(r.random(1_000) < 0.03, 0.0, r.normal(size=1_000)), by_series=True)
 
-# %% ../../nbs/41_verify.values.ipynb #4ef8d198
+# %% ../../nbs/41_verify.values.ipynb #4101c434
 AWAY, SIZE, RARER = 0.2, 0.7, 0.1  # of the median size, of the median size, share of the rarer sign
 
 
@@ -160,7 +160,7 @@ def _sign(b: Block) -> _Found:
     rare = side * b.x > 0
     share = rare.sum(1) / n
     lost = (low > AWAY * usual) & (quantile(np.where(rare, size, np.nan), 0.5)[0] > SIZE * usual) & (share < RARER)
-    return np.where(n >= 50, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
+    return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
