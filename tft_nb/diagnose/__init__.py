@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..core import make_callable
 from .bench import _Bench, _loss_scale, _run, _suspect_columns, _suspect_layers
 from .bench import _suspect_targets
 from .columns import scan
@@ -71,3 +72,6 @@ def diagnose(
 def _as_dict(call: _Call | None) -> dict[str, Any] | None:
     "A module call in plain types; the model itself is called `model`."
     return None if call is None else {**asdict(call), 'layer': call.layer or 'model'}
+
+# %% ../../nbs/29_diagnose.ipynb #5e975d04
+if __name__ == 'tft_nb.diagnose': make_callable(__name__)      # in a notebook the name is another

@@ -31,13 +31,14 @@ from .explain import Explanation, explain_window, importance, in_words
 from .features import Features
 from .future import Calendars
 from .judge import all_windows, backtest, calibrated_on, compare, score_targets
-from .path import Prepared, as_trained, examine, fit_normalizers, levels, prepare, roles, scale_by
+from .path import Prepared, as_trained, examine, fit_normalizers, levels, prepare, roles
 from .plots import plot_fans, plot_forecast, plot_importance
 from .score import median_place, quantile_name, score, score_by_series, score_by_step, score_json, score_text, verdict
 from .store import read_folder, write_folder
 from .trained import Trained, forecast_future, read_rows, source_of, trained_from, trained_state, trained_weights
 from .training import Plan, derived_inputs, row_weights, train_members, untrained
 from .units import InUnits, predict
+from ..normalize import scale_by
 
 _all_ = ['Calibration', 'Calendars', 'Explanation', 'Features', 'InUnits', 'Prepared', 'Trained', 'adapt', 'as_trained', 'boosted',
          'examine', 'fit_normalizers', 'importance', 'in_words', 'levels', 'median_place', 'naive_forecasts', 'plot_fans',

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ..core import InputError, rank, world, write_whole
+from ..core import InputError, RunStopped, rank, world, write_whole
 from ..diagnose import Diagnosis, diagnose
 from .columns import Columns, Offender, bare, offenders, present
 from .step import StepReport
@@ -207,7 +207,7 @@ def read_replay(
                          f'got {why}: write it anew') from None
 
 # %% ../../nbs/63_guard.replay.ipynb #77192a13
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(RunStopped):
     "Stop training: too many of the last steps had to be skipped."
 
     def __init__(

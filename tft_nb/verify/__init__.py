@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ..core import InputError, nearest
+from ..core import InputError, nearest, make_callable
 from ..normalize import NormalizationError, Normalizer
 from ..normalize import _take_array
 from .checks import SIMPLE, Check, Column, Layout, Line
@@ -276,3 +276,6 @@ def _numbers(name: str, v: Any) -> _Array:
         pass
     got = f'{type(v).__name__} of {getattr(v, "dtype", "no dtype")} {tuple(getattr(v, "shape", ()))}'
     raise NormalizationError(f'{name} must be an array or tensor of real numbers with samples in it, got {got}: convert it')
+
+# %% ../../nbs/49_verify.ipynb #d04b75a2
+if __name__ == 'tft_nb.verify': make_callable(__name__)      # in a notebook the name is another
