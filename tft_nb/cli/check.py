@@ -15,7 +15,7 @@ from .terminal import fit_width, verification_text
 from ..core import check_machine, pick_device, plain_json
 from ..forecast.path import Prepared, examine
 
-# %% ../../nbs/95_cli.check.ipynb #bb11f127
+# %% ../../nbs/95_cli.check.ipynb #8e5d4476
 def _text(machine: Any, ready: Prepared) -> str:
     "The verdict on machine and table for a terminal."
     shown = machine.assign(remedy=machine.remedy.where(~machine.ok, '')).set_index('check')
@@ -36,6 +36,6 @@ def check(
     "Verify the machine and a table."
     machine = check_machine(args.checkpoints, pick_device(args.device))
     table = load_table(args, args.file, stand_ins=True)
-    ready = examine(table.frame, table.spec, horizon=args.horizon)
+    ready = examine(table.frame, table.spec, horizon=args.horizon, time_format=args.time_format)
     print(json.dumps(plain_json(_document(machine, ready)), indent=1) if args.json else _text(machine, ready), flush=True)
     return int(not (machine.ok.all() and ready.ok))

@@ -24,13 +24,13 @@ from ..core import environment, from_first, pick_device, rank, seed_everything
 from ..monitor import Monitor
 from ..train import RUN_FILES, load_model
 
-# %% ../../nbs/94c_cli.train.ipynb #d3d3a596
+# %% ../../nbs/94c_cli.train.ipynb #3371fff3
 def _verification_lines(job: Job) -> list[str]:
     "What a person should read before a training."
     ready = job.ready
     if ready is None: return []
     panel = str(ready.panel).removeprefix('Panel: ').replace(' 00:00:00', '')
-    lines = [f'{"data":<10} {panel}', '', 'Normalization, fitted on training rows, verified on them and on all later ones',
+    lines = [f'{"data":<10} {panel}', f'{"times":<10} {ready.panel.times}', '', 'Normalization, fitted on training rows, verified on them and on all later ones',
              verification_text(ready.inputs, ready.check)]
     failed = len(ready.check.failures)
     if failed: lines.append(f'{failed} failed checks do not stop the training: judge them before you believe its scores')
@@ -49,7 +49,7 @@ def _score_lines(scores: Mapping[str, Any], windows: int) -> list[str]:
     "Tables of scores, the mean and the coverage first."
     lines = []
     for name, rows in scores.items():
-        table = pd.DataFrame(rows).T.astype(float)
+        table = pd.DataFrame(rows).T.apply(pd.to_numeric, errors='coerce')
         order = sorted(table, key=lambda c: (not str(c).endswith('mean'), str(c).startswith('q-risk')))
         table = table[order].rename(columns=lambda c: str(c).removeprefix('q-risk '))
         lines += ['', f'q-risk of {name} on {windows:,} test windows (0 is perfect)', fit_width(table)]
