@@ -90,7 +90,9 @@ def notebook(path, number):
         below = re.split(r'^(?!#\||%%|$)', c.source, maxsplit=1, flags=re.M)[1:]
         for k in re.findall(r'^#\|\s*([\w-]+:?)', ''.join(below), flags=re.M):
             yield f'cell {c.id}: directive {k} stands below code, where it does nothing'
-        for m in re.findall(r'^\s*(?:from|import) tft_nb\.([\w.]+)', c.source, flags=re.M):
+        for inner, m in re.findall(r'^(\s*)(?:from|import) tft_nb\.([\w.]+)', c.source, flags=re.M):
+            if inner and m.split('.')[0] == path.stem.partition('_')[2].split('.')[0]:
+                continue      # inside a function a page may use another one of its chapter
             if 'hide' not in d and number.get(m, '') > path.stem.split('_')[0] and path.stem[0].isdigit():
                 yield f'cell {c.id}: imports {m}, which comes later'
         if c.cell_type == 'code' and 'nbdev_export(' not in c.source and not d.keys() & {'export', 'exports', 'exporti', 'eval:'}:
@@ -103,7 +105,7 @@ def notebook(path, number):
     exports = bool(re.match(r'\d\d[a-z]?_', path.stem))
     text = '\n'.join(c.source for c in cells if c.cell_type == 'code')
     name, own = re.findall(r'^#\| default_exp (\S+)$', text, flags=re.M), path.stem.partition('_')[2]
-    if exports and name not in ([own], [f'{own}.__init__']):
+    if exports and name not in ([own], [f'{own}.__init__'], ['__init__']):
         yield f'one cell must say "#| default_exp {own}", or "{own}.__init__" for the door of a chapter'
     if exports and 'nbdev_export()' not in cells[-1].source:
         yield 'the last cell must call nbdev_export()'

@@ -87,7 +87,7 @@ def _add_json(p: argparse.ArgumentParser) -> None:
     "The option that machines read."
     p.add_argument('--json', action='store_true', help='print one JSON document instead of text')
 
-# %% ../../nbs/90_cli.options.ipynb #03a094f3
+# %% ../../nbs/90_cli.options.ipynb #d2943222
 def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     "Describe the options of `tft_train`."
     p = _parser('tft_train', 'Train, score and plot a Temporal Fusion Transformer, and forecast; with no option, on the embedded daily stocks. '
@@ -98,12 +98,14 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     run.add_argument('--recipe', choices=('stable', 'fast'), default='fast', help="stable: the incident's, to the letter; fast: rate 3e-3, averages")
     run.add_argument('--encoder', type=_count, default=30, metavar='STEPS', help='past steps that the network sees')
     run.add_argument('--horizon', type=_count, default=5, metavar='STEPS', help='future steps to forecast')
-    run.add_argument('--as-given', action='store_true', help='derive no calendar inputs, lags or units: the network of the paper on the columns as given')
+    run.add_argument('--as-given', action='store_true',
+                     help='derive no calendar inputs, lags or units: the network of the paper on the columns as given')
     run.add_argument('--quantiles', type=_level, nargs='+', default=[0.1, 0.5, 0.9], metavar='LEVEL', help='what is forecast, increasing')
     run.add_argument('--hidden', type=_count, metavar='WIDTH', help="width of the network, a multiple of its 4 heads (default: the recipe's)")
     run.add_argument('--dropout', type=_share, default=0.1, metavar='SHARE',
                      help='share of units dropped in training; 0: no chance at all, categories are not hidden either')
-    run.add_argument('--epochs', type=_count, metavar='N', help='passes over the training windows (default: fast: enough for 1,500 steps; stable: 10)')
+    run.add_argument('--epochs', type=_count, metavar='N',
+                     help='passes over the training windows (default: fast: enough for 1,500 steps; stable: 10)')
     run.add_argument('--batch-size', type=_count, metavar='WINDOWS', help="windows in a batch (default: the recipe's)")
     run.add_argument('--seed', type=_seed, default=0, help='of all randomness')
     _add_run(p)

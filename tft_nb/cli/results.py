@@ -84,7 +84,7 @@ def _importance_section(table: pd.DataFrame) -> list[Any]:
     return ['Mean selection weights. Between two variables a selection is nearly a switch: the layer normalization of two scores is '
             'nearly a sign.', bars]
 
-# %% ../../nbs/94b_cli.results.ipynb #d3ce84c2
+# %% ../../nbs/94b_cli.results.ipynb #cde1be8e
 def report(
     job: Job,  # with a trained model
     monitor: Monitor,  # that watched it
@@ -109,7 +109,8 @@ def report(
         fan = forecaster.plot(ahead)
         fan.set_label('the last rows and the next forecast of some series')
         sections['The next forecast'] = [fan]
-    sections |= {'Data': [_data_section(job)], 'Training': _training_section(job, monitor), 'What the network looked at': _importance_section(forecaster.importance_),
+    sections |= {'Data': [_data_section(job)], 'Training': _training_section(job, monitor),
+                 'What the network looked at': _importance_section(forecaster.importance_),
                  'Normalization, verified': _checks_section(job), 'Machine and options': [Folded(('all', everything))]}
     subtitle = f"{job.folder}, {facts['seconds']} s, {facts['parameters']:,} parameters, seed {job.args.seed}"
     page = report_page('; '.join(forecaster.verdicts_), subtitle, sections)

@@ -24,13 +24,14 @@ from ..core import environment, from_first, pick_device, rank, seed_everything
 from ..monitor import Monitor
 from ..train import RUN_FILES, load_model
 
-# %% ../../nbs/94c_cli.train.ipynb #3371fff3
+# %% ../../nbs/94c_cli.train.ipynb #690b3332
 def _verification_lines(job: Job) -> list[str]:
     "What a person should read before a training."
     ready = job.ready
     if ready is None: return []
     panel = str(ready.panel).removeprefix('Panel: ').replace(' 00:00:00', '')
-    lines = [f'{"data":<10} {panel}', f'{"times":<10} {ready.panel.times}', '', 'Normalization, fitted on training rows, verified on them and on all later ones',
+    times = ready.panel.times if ready.panel else ''
+    lines = [f'{"data":<10} {panel}', f'{"times":<10} {times}', '', 'Normalization, fitted on training rows, verified on them and on all later ones',
              verification_text(ready.inputs, ready.check)]
     failed = len(ready.check.failures)
     if failed: lines.append(f'{failed} failed checks do not stop the training: judge them before you believe its scores')

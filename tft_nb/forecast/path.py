@@ -8,7 +8,7 @@ __all__ = ['STAND_INS', 'roles', 'too_many_kinds', 'fit_normalizers', 'levels', 
 
 # %% ../../nbs/80_forecast.path.ipynb #3b146afe
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from dataclasses import replace as _replace
 from typing import Any

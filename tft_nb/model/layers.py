@@ -39,7 +39,7 @@ class _Elu(torch.autograd.Function):
 # %% ../../nbs/51_model.layers.ipynb #bd16562c
 def traced() -> bool:  # within `torch.export`, `torch.compile` or `torch.jit.trace`
     "Tell whether a graph is being recorded, which holds neither Python code nor values."
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())      # type: ignore[attr-defined, no-untyped-call]
 
 
 def _by_hand(x: Tensor) -> bool:
@@ -284,7 +284,8 @@ class VariableSelection(nn.Module):
     def _each(self, i: Inputs) -> Iterator[Tensor]:
         "Transformed embedding `(batch, time, width)` of each variable."
         n, p = len(i.weight), self.dropout if self.training else 0.0
-        rest = [_Rest(*layers, self.eps) for layers in zip(*map(self._layer, ('second', 'gate', 'norm')))]
+        second, gate, norm = map(self._layer, ('second', 'gate', 'norm'))
+        rest = [_Rest(*layers, self.eps) for layers in zip(second, gate, norm)]
         first = self.get_parameter('first_weight')[:n], self.get_parameter('first_bias')[:n]
         for (x, skip), real in zip(_reals(i, *first), rest): yield real.finish(x, skip, p)
         for k, (table, layer) in enumerate(zip(i.tables, self._layer('first', n))):

@@ -48,7 +48,7 @@ class Bounds:
 
     def of(
         self,
-        check: Check,
+        check: Check,  # one of `CHECKS`
     ) -> tuple[float, float]:  # smallest and largest figure allowed
         "Give the bound of a check; where several share a name, a change is for the first."
         return self._now[check.name] if check.bound == self._default[check.name] else check.bound

@@ -60,11 +60,17 @@ class Block:
         "Tell which places are for training."
         return np.asarray(np.arange(self.x.shape[1]) < self.n[:, None])
 
-    def train(self, v: _Array) -> _Array:
+    def train(
+        self,
+        v: _Array,  # `(series, time)`
+    ) -> _Array:  # the same shape
         "Keep training values, the others are missing."
         return np.where(self.early, v, np.nan)
 
-    def later(self, v: _Array) -> _Array:
+    def later(
+        self,
+        v: _Array,  # `(series, time)`
+    ) -> _Array:  # the same shape
         "Keep validation values, the others are missing."
         return np.where(self.early, np.nan, v)
 
@@ -108,8 +114,8 @@ def kind_of(
 class Column:
     "One column, ready to be judged."
 
-    name: Any
-    kind: str
+    name: Any  # as in the table
+    kind: str  # continuous, rare, flag, constant or empty
     pooled: Block  # all series as one
     blocks: Sequence[Block]  # each series by itself
     z: _Array  # `(training row,)`, series after series: values in spreads of their series, missing ones kept
@@ -178,7 +184,7 @@ class Check:
     name: str  # as in the table
     kinds: tuple[str, ...]  # of column that it is for
     bound: tuple[float, float]  # smallest and largest figure allowed
-    measure: Callable[[Block], _Found]
+    measure: Callable[[Block], _Found]  # a figure and a row for each series
     remedy: str  # what to do; `{row}` is the row to look at
     fault: Example  # values `(time,)` or `(series, time)` that this check must name; or these and their scaled values
     sound: Example  # a look-alike that must pass
@@ -190,12 +196,12 @@ class Check:
 class Line:
     "One line of the table."
 
-    check: str
-    figure: float
-    bound: str
-    ok: bool
-    remedy: str
-    severity: str
+    check: str  # its name
+    figure: float  # what was measured
+    bound: str  # what is allowed, in words
+    ok: bool  # whether it is
+    remedy: str  # what to do
+    severity: str  # `'fatal'` or `'judge'`
 
 # %% ../../nbs/40_verify.checks.ipynb #df319901
 def bound_text(
@@ -209,8 +215,8 @@ def bound_text(
 
 
 def judge(
-    check: Check,
-    column: Column,
+    check: Check,  # what is measured
+    column: Column,  # what is judged
     bound: tuple[float, float],  # the check's own, or what the user allows
     row_name: Callable[[int], str] = str,  # row of the table → its name
     series_name: Callable[[int], str] = str,  # number of a series → its name
@@ -263,14 +269,14 @@ ROWS = np.arange(1_000)  # of an example
 
 def one(
     figure: float,  # of the whole column
-) -> _Found:
+) -> _Found:  # figure and row
     "Give one figure, and no row to look at."
     return np.array([float(figure)]), np.array([-1])
 
 
 def each(
     figures: _Array,  # `(series,)`
-) -> _Found:
+) -> _Found:  # figures and rows
     "Give one figure for each series, and no row to look at."
     return figures, np.full(len(figures), -1)
 
@@ -334,7 +340,7 @@ EVENTS = Check(
 
 # %% ../../nbs/40_verify.checks.ipynb #8f58776e
 SPREAD = Check(
-    'spread', CONTINUOUS, (0.2, 3.0), lambda b: one(np.nanstd(b.train(b.t))), 'its tails are too far out for this scale: limit them',
+    'spread', CONTINUOUS, (0.2, 3.0), lambda b: one(float(np.nanstd(b.train(b.t)))), 'its tails are too far out for this scale: limit them',
     lambda r: (x := r.standard_t(1.2, 1_000), x),
     lambda r: (x := r.standard_t(3, 1_000), x.clip(-8, 8)), 'fatal')
 

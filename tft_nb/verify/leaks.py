@@ -84,7 +84,7 @@ class Shared:
 def compare(
     x: _Array,  # `(row of the table,)`: scores of the column
     y: _Array,  # `(row of the table,)`: scores of the target
-    lags: Lags,
+    lags: Lags,  # places of the rows and of their past
 ) -> Shared:  # by all rows, or by a series
     "Compare what the past does not predict of a column and of the target."
     past = np.column_stack([lags.at(y, -lags.season, -1), lags.at(x, -lags.past, -1)])
@@ -131,7 +131,7 @@ def attainable(
 def encode(
     kinds: _Array,  # `(row of the table,)`: numbers of the kinds, from 0
     views: Sequence[_Array],  # `(row of the table,)` each: views of the target
-    lags: Lags,
+    lags: Lags,  # places of the rows and of their past
 ) -> _Array:  # `(row of the table,)`: mean of the target for each kind
     "Turn kinds into numbers, by the target's mean some rows ahead."
     best, means, seen = -1.0, np.zeros(0), kinds[lags.rows]
@@ -154,8 +154,8 @@ def leaks(
     goals: Mapping[Any, _Array],  # the targets, likewise
     codes: _Array,  # `(row,)`: number of the series, in order
     known: Collection[Any] = (),  # columns known in advance
-    leak: float = LEAK,
-    same_row: float = SAME_ROW,
+    leak: float = LEAK,  # correlation allowed with later targets
+    same_row: float = SAME_ROW,  # and with the target of the same row
 ) -> dict[Any, Line]:  # one line for each column; none where there are fewer than 60 rows with a past
     "Find columns that give a target away."
     lags = Lags(codes)

@@ -24,18 +24,18 @@ ALLOWED = {'duplicate': 0.9999999,  # absolute correlation with another column: 
 
 
 def within(
-    check: str,
-    figure: float,
-    remedy: str,
-    allowed: Mapping[str, float] = ALLOWED,
+    check: str,  # its name
+    figure: float,  # what was measured
+    remedy: str,  # what to do
+    allowed: Mapping[str, float] = ALLOWED,  # largest figure by check
 ) -> Line:  # of the table
     "Judge a figure by the bound of its check."
     return Line(check, float(figure), bound_text(-np.inf, allowed[check]), bool(figure <= allowed[check]), remedy, 'judge')
 
 # %% ../../nbs/44_verify.rows.ipynb #25ba2988
 def duplicates(
-    columns: Sequence[Column],
-    allowed: Mapping[str, float] = ALLOWED,
+    columns: Sequence[Column],  # laid out
+    allowed: Mapping[str, float] = ALLOWED,  # largest figure by check
 ) -> dict[Any, Line]:  # one line for each column that moves
     "Compare every column with every other one."
     some = [c for c in columns if c.kind not in ('empty', 'constant')]
@@ -57,7 +57,7 @@ UNIQUE = 1 / 3  # share of different values: rows that came twice, or even three
 def rows_twice(
     values: Sequence[_Array],  # `(row,)` each: the columns of numbers
     columns: Sequence[Column],  # the same columns, laid out
-    allowed: Mapping[str, float] = ALLOWED,
+    allowed: Mapping[str, float] = ALLOWED,  # largest figure by check
 ) -> Line | None:  # `None` where rows may repeat by chance
     "Count rows that repeat another one in every number."
     different = np.array([c.pooled.different for c in columns])
@@ -70,7 +70,7 @@ def rows_twice(
 # %% ../../nbs/44_verify.rows.ipynb #7fa2d256
 def numbers_as_text(
     values: Sequence[Any],  # of a column that holds no numbers
-    allowed: Mapping[str, float] = ALLOWED,
+    allowed: Mapping[str, float] = ALLOWED,  # largest figure by check
 ) -> Line | None:  # `None` where it is a code
     "Count the values of a text column that are numbers."
     count = pd.Series(list(values), dtype=object).value_counts()
@@ -86,14 +86,14 @@ def numbers_as_text(
 def origin(
     fitted: float,  # values that the scaler has seen
     here: int,  # finite values among the training rows, 1 or more
-    allowed: Mapping[str, float] = ALLOWED,
+    allowed: Mapping[str, float] = ALLOWED,  # largest figure by check
 ) -> Line:  # of the table
     "Compare the number of fitted values with the number of values that are here."
     return within('origin', abs(fitted / here - 1), f'fit on the training rows alone ({fitted:,.0f} values were fitted, {here:,} are here)', allowed)
 
 # %% ../../nbs/44_verify.rows.ipynb #f96f452c
 def unused(
-    columns: Sequence[Column],
+    columns: Sequence[Column],  # laid out
 ) -> set[Any]:  # names of dead columns that are sound
     "Find constant flags that belong to a one-hot code, or that move after training."
     def stem(name: Any) -> str:

@@ -72,7 +72,8 @@ def _series(X: Any, table: Any, series: Any) -> _Array:
     for name in table.others:
         code, kinds = pd.factorize(pd.Series(list(X[name]), dtype=object).astype(str))
         if 1 < len(kinds) == 1 + (code[1:] != code[:-1]).sum() <= len(code) / 30:
-            return np.asarray(kinds, dtype=object)[code]
+            named: _Array = np.asarray(kinds, dtype=object)[code]
+            return named
     return np.zeros(len(table.columns[0]), dtype=object)
 
 
@@ -85,7 +86,13 @@ def _row_name(X: Any, k: int) -> str:
 class Table:
     "Training and validation rows, before and after scaling, and the series of each."
 
-    def __init__(self, scaler: Any, train: Any, valid: Any, series: Any):
+    def __init__(
+        self,
+        scaler: Any,  # fitted, or None
+        train: Any,  # training rows
+        valid: Any,  # validation rows, or None
+        series: Any,  # column that tells series apart, or None
+    ):
         own = _by(scaler) if isinstance(scaler, Normalizer) else []
         fitted = list(getattr(scaler, 'names_', getattr(scaler, 'feature_names_in_', [])))
         keys = own or [series] * (series is not None and series not in fitted)
@@ -106,7 +113,11 @@ class Table:
         self.before = {c: np.concatenate([x[c] for x in before]) if c in before[0] else t for c, t in self.after.items()}
         self.layout = Layout(codes, self.train)
 
-    def row_name(self, column: Any, k: int) -> str:
+    def row_name(
+        self,
+        column: Any,  # its name
+        k: int,  # number of the row, training rows first
+    ) -> str:  # for a person
         "Name a row, and tell its value."
         later = k >= self.train
         name = _row_name(self.frames[later], k - self.train * later)
