@@ -167,6 +167,10 @@ class Embedding(nn.Module):
             if len(x): self.register_parameter(name, nn.Parameter(x))
             else: self.register_buffer(name, x, persistent=False)
 
+    def tables(self) -> tuple[Tensor, ...]:  # `(cardinality, width)` of each categorical variable
+        "Cut the table into those of the variables."
+        return torch.split(self.table, self.cardinalities) if self.cardinalities else ()
+
 # %% ../../nbs/51_model.layers.ipynb #ce7f89ba
 class Inputs(NamedTuple):
     "Variables at one place of the network: raw values beside their embeddings, reals first."
@@ -287,8 +291,8 @@ class VariableSelection(nn.Module):
         rest = [_Rest(*layers, self.eps) for layers in zip(*map(self._layer, ('second', 'gate', 'norm')))]
         first = self.get_parameter('first_weight')[:n], self.get_parameter('first_bias')[:n]
         for (x, skip), real in zip(_reals(i, *first), rest): yield real.finish(x, skip, p)
+        if i.codes is None: return
         for k, (table, layer) in enumerate(zip(i.tables, self._layer('first', n))):
-            assert i.codes is not None
             yield _category(table, i.codes[..., k], layer, rest[n + k], p)
 
 # %% ../../nbs/51_model.layers.ipynb #52fa2235

@@ -151,7 +151,7 @@ def _drop_ids(net: TFT, codes: Tensor) -> Tensor:
 
 def _inputs(net: TFT, batch: Batch, groups: Sequence[str], steps: slice) -> Inputs:
     "Raw values of some groups of variables, reals first, with their embeddings; missing values are 0."
-    e = [net.get_submodule(f'{g}_embedding') for g in groups]
+    e: list[Embedding] = [getattr(net, f'{g}_embedding') for g in groups]
     real, cat = ([g for g in groups if f'{g}_{kind}' in batch] for kind in ('real', 'cat'))
     x = torch.cat([batch[f'{g}_real'][:, steps] for g in real], -1) if real else None
     codes = torch.cat([batch[f'{g}_cat'][:, steps] for g in cat], -1) if cat else None
@@ -160,8 +160,8 @@ def _inputs(net: TFT, batch: Batch, groups: Sequence[str], steps: slice) -> Inpu
         there = [(batch[f'{g}_mask'] if f'{g}_mask' in batch else torch.ones_like(batch[f'{g}_real'], dtype=torch.bool)) for g in real]
         mask = torch.cat([m[:, steps] for m in there], -1)
         x = torch.where(mask, x, 0)
-    return Inputs(torch.cat([m.weight for m in e]), torch.cat([m.bias for m in e]), tuple(t for m in e for t in torch.split(m.table, m.cardinalities)),
-                  x, None if codes is None else _drop_ids(net, codes), mask)
+    tables = tuple(t for m in e for t in m.tables())
+    return Inputs(torch.cat([m.weight for m in e]), torch.cat([m.bias for m in e]), tables, x, None if codes is None else _drop_ids(net, codes), mask)
 
 # %% ../../nbs/54_model.network.ipynb #f012493f
 class _Selected(NamedTuple):
