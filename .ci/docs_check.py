@@ -117,6 +117,28 @@ def module_names(cfg):
     return ['.'.join(p.parts).removesuffix('.__init__') for p in files if p.parts != (cfg.lib_name, '__init__')]
 
 
+MODULE, CELL, RUN = 500, 40, 60      # lines at most: of a module, of an exported cell, of exported cells before one that runs
+
+
+def sizes(path):
+    "Exported cells that are too long to be one idea, and how many exported lines stand before something runs."
+    lines, longest = 0, 0
+    for c in read_nb(path).cells:
+        if c.cell_type != 'code' or not c.source.strip():
+            continue
+        body = [x for x in c.source.splitlines() if x.strip() and not x.startswith('#|')]
+        d = extract_directives(c, remove=False)
+        if d.keys() & {'export', 'exports', 'exporti'}:
+            if not all(x.startswith(('import ', 'from ')) for x in body if not x.startswith(' ')):
+                lines += len(body)
+            if len(c.source.splitlines()) > CELL:
+                yield f'cell {c.id} exports {len(c.source.splitlines())} lines, at most {CELL}'
+        elif 'default_exp' not in d and 'import ' not in c.source.splitlines()[-1]:
+            longest, lines = max(longest, lines), 0
+    if max(longest, lines) > RUN:
+        yield f'{max(longest, lines)} exported lines stand before a cell that runs, at most {RUN}'
+
+
 def main():
     cfg = get_config()
     sys.path.insert(0, str(cfg.config_path))
@@ -126,8 +148,12 @@ def main():
         bad += [f'{m}: {b}' for b in public(importlib.import_module(m))]
     nbs = sorted(cfg.nbs_path.glob('*.ipynb'))
     number = numbers(nbs)
+    for p in cfg.lib_path.rglob('*.py'):
+        count = len(p.read_text(encoding='utf-8').splitlines())
+        if count > MODULE and p.stem != '_modidx':
+            bad.append(f'{p.relative_to(cfg.config_path)} has {count} lines, at most {MODULE}')
     for p in nbs:
-        bad += [f'{p.name}: {b}' for b in notebook(p, number)]
+        bad += [f'{p.name}: {b}' for b in (*notebook(p, number), *sizes(p))]
     print('\n'.join(bad) or f'{len(modules)} modules and {len(nbs)} notebooks are in order')
     sys.exit(bool(bad) or not modules)
 

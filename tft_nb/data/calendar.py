@@ -35,7 +35,7 @@ def _months(times: pd.Series) -> np.ndarray:
     found: np.ndarray = (12 * times.dt.year + times.dt.month - 1).to_numpy()
     return found
 
-# %% ../../nbs/12_data.calendar.ipynb #dd85e630
+# %% ../../nbs/12_data.calendar.ipynb #7192f76f
 @dataclass(frozen=True)
 class Calendar:
     "Know the usual step of a series, when it is open, and which times come next."
@@ -50,10 +50,14 @@ class Calendar:
     @classmethod
     def of(
         cls,
-        times: pd.Series,  # of one series, sorted: timestamps or integers
-    ) -> 'Calendar':  # what most of its steps follow
-        "Find the calendar of one series."
-        return _learned(times.reset_index(drop=True), np.arange(len(times)) > 0)
+        times: pd.Series,  # sorted by series and time: timestamps or integers
+        series: Any = None,  # `(row,)` the series of each row; None: one series
+    ) -> 'Calendar':  # what most steps follow; of several series the calendar that most have
+        "Find the calendar of a series, or the commonest one of several."
+        times = times.reset_index(drop=True)
+        if series is None: return _learned(times, np.arange(len(times)) > 0)
+        found, own = calendars(times, pd.factorize(series)[0])
+        return found[np.bincount(own).argmax()]
 
     @property
     def wall(self) -> bool:
@@ -82,7 +86,7 @@ class Calendar:
         "List the times that follow."
         return _after(self, last, steps)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:  # field → value
         "Give the calendar as plain JSON types."
         return asdict(self) | {'slots': list(self.slots)}
 
@@ -94,24 +98,26 @@ class Calendar:
         "Make the calendar that was stored."
         return cls(**{**state, 'slots': tuple(state['slots'])})
 
-# %% ../../nbs/12_data.calendar.ipynb #5e771bb6
+# %% ../../nbs/12_data.calendar.ipynb #94929fd5
 def _position(c: Calendar, times: pd.Series) -> np.ndarray:
     "Places on a calendar, as floats."
-    if c.kind == 'months': return _months(times) / c.step
-    if pd.api.types.is_numeric_dtype(times): return times.to_numpy(float) / c.step
-    t = _micros(times, c.wall)
-    if not c.slots: return t / c.step
+    if c.kind == 'months': t = _months(times)
+    elif pd.api.types.is_numeric_dtype(times): t = times.to_numpy()
+    else: t = _micros(times, c.wall)
+    if not c.slots: return np.asarray(t / c.step)
     slots = np.array(c.slots)
     place: np.ndarray = t // c.cycle * len(slots) + np.searchsorted(slots, t % c.cycle)
     return place.astype(float)
 
-# %% ../../nbs/12_data.calendar.ipynb #d22433c0
+# %% ../../nbs/12_data.calendar.ipynb #432f63fa
 def _stamps(micros: np.ndarray, last: pd.Timestamp, wall: bool) -> pd.DatetimeIndex:
     "Microseconds since the first Monday as timestamps in the time zone of `last`."
     found = pd.DatetimeIndex((micros + _MONDAY).astype('datetime64[us]'))
     if last.tzinfo is None: return found
     if not wall: return found.tz_localize('UTC').tz_convert(last.tzinfo)
-    return found.tz_localize(last.tzinfo, ambiguous=np.ones(len(found), bool), nonexistent='shift_forward')
+    return found.tz_localize(
+        last.tzinfo, ambiguous=np.ones(len(found), bool), nonexistent='shift_forward'
+    )
 
 
 def _after(c: Calendar, last: Any, steps: int) -> pd.Index:
@@ -123,13 +129,20 @@ def _after(c: Calendar, last: Any, steps: int) -> pd.Index:
     now = int(_micros(pd.Series([last]), c.wall)[0])
     if not c.slots: return _stamps(now + ahead * c.step, last, c.wall)
     slots = np.array(c.slots)
-    place = now // c.cycle * len(slots) + np.searchsorted(slots, now % c.cycle, side='right') - 1 + ahead
+    place = (
+        now // c.cycle * len(slots)
+        + np.searchsorted(slots, now % c.cycle, side='right')
+        - 1
+        + ahead
+    )
     return _stamps(place // len(slots) * c.cycle + slots[place % len(slots)], last, True)
 
 
 def _month_days(c: Calendar, last: pd.Timestamp, ahead: np.ndarray) -> pd.DatetimeIndex:
     "The calendar's day in the months after `last`, at its time of day."
-    first = pd.PeriodIndex([last.tz_localize(None).to_period('M') + int(k) * c.step for k in ahead]).start_time
+    first = pd.PeriodIndex(
+        [last.tz_localize(None).to_period('M') + int(k) * c.step for k in ahead]
+    ).start_time
     time_of_day = last.tz_localize(None) - last.tz_localize(None).normalize()
     found = _on_day(pd.Series(first), c.day or last.day, c.roll) + time_of_day
     return _stamps(_micros(found, True), last, True)
@@ -139,12 +152,12 @@ def _on_day(months: pd.Series, day: int, roll: str) -> pd.Series:
     "A day in each of some months (times in them), at most its last; moved off the weekend."
     first = months.dt.normalize() - pd.to_timedelta(months.dt.day - 1, unit='D')
     found = first + pd.to_timedelta(np.minimum(day, first.dt.days_in_month) - 1, unit='D')
-    weekend = (found.dt.weekday - 4).clip(lower=0)                # Saturday 1, Sunday 2
+    weekend = (found.dt.day_of_week - 4).clip(lower=0)                # Saturday 1, Sunday 2
     if roll == 'back': return found - pd.to_timedelta(weekend, unit='D')
     if roll == 'forward': return found + pd.to_timedelta((3 - weekend) % 3, unit='D')
     return found
 
-# %% ../../nbs/12_data.calendar.ipynb #805d533c
+# %% ../../nbs/12_data.calendar.ipynb #f5f46838
 def _commonest(x: np.ndarray) -> int:
     "The value that occurs most often; the smallest of several."
     values, counts = np.unique(x, return_counts=True)
@@ -161,7 +174,11 @@ def _monthly(times: pd.Series, same: np.ndarray, strict: bool) -> Calendar | Non
     for day, roll in ((last, ''), (31, 'back'), (1, 'forward')):
         if naive.dt.normalize().eq(_on_day(naive, day, roll)).mean() >= 0.95:
             return Calendar(name, 'months', step, day=day, roll=roll)
-    return None if strict or (moves % step).any() or (moves < step).any() else Calendar(name, 'months', step)
+    return (
+        None
+        if strict or (moves % step).any() or (moves < step).any()
+        else Calendar(name, 'months', step)
+    )
 
 # %% ../../nbs/12_data.calendar.ipynb #ed1e13ac
 def _slots(t: np.ndarray, same: np.ndarray, step: int, cycle: int) -> tuple[int, ...]:
@@ -179,8 +196,14 @@ def _slots(t: np.ndarray, same: np.ndarray, step: int, cycle: int) -> tuple[int,
     explained = (now > 1)[same[1:]].sum() <= 0.5 * (before > step)[same[1:]].sum()
     return tuple(map(int, places)) if explained or len(places) * step <= 0.875 * cycle else ()
 
-# %% ../../nbs/12_data.calendar.ipynb #b0b57352
-_UNITS = (('week', _WEEK), ('day', _DAY), ('hour', 3600 * _SECOND), ('minute', 60 * _SECOND), ('second', _SECOND))
+# %% ../../nbs/12_data.calendar.ipynb #a1f9bce6
+_UNITS = (
+    ('week', _WEEK),
+    ('day', _DAY),
+    ('hour', 3600 * _SECOND),
+    ('minute', 60 * _SECOND),
+    ('second', _SECOND),
+)
 _NAMES = {'week': 'weekly', 'day': 'daily', 'hour': 'hourly'}
 
 
@@ -196,9 +219,13 @@ def _clock_name(step: int, cycle: int, slots: tuple[int, ...]) -> str:
     if not slots: return _duration(step)
     weekdays = [('Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun')[s // _DAY] for s in slots]
     if step != _DAY: return f'{_duration(step)} with sessions'
-    return 'business days' if weekdays[-1] == 'Fri' and len(weekdays) == 5 else f'daily, {" ".join(weekdays)}'
+    return (
+        'business days'
+        if weekdays[-1] == 'Fri' and len(weekdays) == 5
+        else f'daily, {" ".join(weekdays)}'
+    )
 
-# %% ../../nbs/12_data.calendar.ipynb #54661d15
+# %% ../../nbs/12_data.calendar.ipynb #d7425fb2
 def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
     "The calendar that series share; `same`: whether a row goes on with the series of the row before."
     if pd.api.types.is_numeric_dtype(times):
@@ -216,7 +243,9 @@ def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
         for cycle in (_WEEK, _DAY)[:2 if step < _DAY else 1]:
             slots = _slots(wall, same, step, cycle) if step and step <= _DAY else ()
             if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
-    return (_monthly(times, same, strict=False) if long and fixed.kind == 'irregular' else None) or fixed
+    return (
+        _monthly(times, same, strict=False) if long and fixed.kind == 'irregular' else None
+    ) or fixed
 
 
 def _of_steps(x: np.ndarray, kind: str, name: Any) -> Calendar:
@@ -233,7 +262,7 @@ def _base(x: np.ndarray) -> int:
     values, counts = np.unique(x[x > 0], return_counts=True)
     return int(np.gcd.reduce(values[counts >= 0.05 * counts.sum()])) if len(values) else 0
 
-# %% ../../nbs/12_data.calendar.ipynb #7bee4bb0
+# %% ../../nbs/12_data.calendar.ipynb #4b646497
 def _modes(group: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
     "The commonest value of each group, 0 where there is none."
     order = np.lexsort((value, group))
@@ -256,8 +285,11 @@ def _kinds(times: pd.Series, series: np.ndarray, same: np.ndarray, count: int) -
     found = {'step': _modes(series[1:][same[1:]], step[same[1:]], count)}
     if dates:
         local = _micros(times, True)
-        for day in (4, 5, 6): found[f'day {day}'] = np.bincount(series, local % _WEEK // _DAY == day, count) > 0
-        hour = pd.Series(np.where(found['step'][series] < _DAY, local % _DAY // (3600 * _SECOND), 0)).groupby(series)
+        for day in (4, 5, 6):
+            found[f'day {day}'] = np.bincount(series, local % _WEEK // _DAY == day, count) > 0
+        hour = pd.Series(
+            np.where(found['step'][series] < _DAY, local % _DAY // (3600 * _SECOND), 0)
+        ).groupby(series)
         found |= {'first hour': hour.min().to_numpy(), 'last hour': hour.max().to_numpy()}
     groups: np.ndarray = pd.DataFrame(found).groupby(list(found), sort=False).ngroup().to_numpy()
     return groups if groups.max() < 64 else np.unique(found['step'] > 0, return_inverse=True)[1]
@@ -275,7 +307,7 @@ def calendars(
               for g in range(group.max() + 1) for mine in [group[series] == g]]
     return list(found), np.array(number)[group]
 
-# %% ../../nbs/12_data.calendar.ipynb #8211429a
+# %% ../../nbs/12_data.calendar.ipynb #70999513
 def steps_between(
     times: pd.Series,  # of all rows, sorted by series and time
     series: np.ndarray,  # `(row,)` number of the series, as for `calendars`
@@ -293,8 +325,14 @@ def steps_between(
 def _times_line(times: pd.Series, series: np.ndarray, steps: np.ndarray, names: list[str], own: np.ndarray) -> str:
     "Span, usual steps and gaps of a table's times."
     kinds = pd.Series(np.array(names)[own]).value_counts(sort=False)
-    step = ', '.join(k if len(kinds) == 1 else f'{k} ({n} series)' for k, n in kinds.head(5).items())
+    step = ', '.join(
+        k if len(kinds) == 1 else f'{k} ({n} series)' for k, n in kinds.head(5).items()
+    )
     more = f' and {len(kinds) - 5} more' if len(kinds) > 5 else ''
     holes = steps > 1
-    gaps = f'{holes.sum():,} gaps in {len(np.unique(series[holes])):,} series' if holes.any() else 'no gaps'
+    gaps = (
+        f'{holes.sum():,} gaps in {len(np.unique(series[holes])):,} series'
+        if holes.any()
+        else 'no gaps'
+    )
     return f'{times.min()} to {times.max()}, {step}{more}; {gaps}'
