@@ -78,6 +78,24 @@ class Head(nn.Linear):
         q = _undo_increasing(q.reshape(self.shape)) if self.non_crossing else q
         self.bias.copy_(q.flatten() / _head_scales(self.in_features)[1])
 
+# %% ../../nbs/54_model.network.ipynb #cc94f0b0
+def _start_at(
+    net: 'TFT',  # the network
+    quantiles: Tensor | Sequence[float],  # `(quantile,)` or `(target, quantile)`: of the training targets, in the loss's unit
+) -> 'TFT':  # itself
+    "Set the output bias, so that the first forecast is the best constant one."
+    net.head.start_at(quantiles)
+    return net
+
+
+def _from_panel(
+    cls: 'type[TFT]',  # the class
+    panel: Panel,  # roles and categories of the columns
+    **overrides: Any,  # fields of `TFTConfig`, such as `encoder`, `horizon`, `hidden`
+) -> 'TFT':  # a new network
+    "Build a network for the columns of a panel."
+    return cls(panel_config(panel, **overrides))
+
 # %% ../../nbs/54_model.network.ipynb #1f1627b5
 class TFT(nn.Module):
     "Temporal Fusion Transformer (Lim et al. 2021) of named inputs."
@@ -113,22 +131,8 @@ class TFT(nn.Module):
         y = self.head(rows, batch.get('baseline'))
         return (y, _interpretation(selected, attention, batch)) if return_interpretation else y
 
-    def start_at(
-        self,
-        quantiles: Tensor | Sequence[float],  # `(quantile,)` or `(target, quantile)`: of the training targets, in the loss's unit
-    ) -> 'TFT':  # itself
-        "Set the output bias, so that the first forecast is the best constant one."
-        self.head.start_at(quantiles)
-        return self
-
-    @classmethod
-    def from_panel(
-        cls,
-        panel: Panel,  # roles and categories of the columns
-        **overrides: Any,  # fields of `TFTConfig`, such as `encoder`, `horizon`, `hidden`
-    ) -> 'TFT':  # a new network
-        "Build a network for the columns of a panel."
-        return cls(panel_config(panel, **overrides))
+    start_at = _start_at
+    from_panel = classmethod(_from_panel)
 
 # %% ../../nbs/54_model.network.ipynb #67be04a5
 def _embeddings(c: TFTConfig) -> list[Embedding]:
