@@ -39,7 +39,7 @@ class _Elu(torch.autograd.Function):
 # %% ../../nbs/51_model.layers.ipynb #bd16562c
 def traced() -> bool:  # within `torch.export`, `torch.compile` or `torch.jit.trace`
     "Tell whether a graph is being recorded, which holds neither Python code nor values."
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()
+    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _by_hand(x: Tensor) -> bool:
@@ -285,12 +285,12 @@ class VariableSelection(nn.Module):
     def _each(self, i: Inputs) -> Iterator[Tensor]:
         "Transformed embedding `(batch, time, width)` of each variable."
         n, p = len(i.weight), self.dropout if self.training else 0.0
-        rest = [_Rest(*layers, self.eps) for layers in zip(*(_layer(self, k) for k in ('second', 'gate', 'norm')))]
+        layers = zip(*(_layer(self, k) for k in ('second', 'gate', 'norm')))
+        rest = [_Rest(second, gate, norm, self.eps) for second, gate, norm in layers]
         first = (getattr(self, f'first_{what}')[:n] for what in ('weight', 'bias'))
         for (x, skip), own in zip(_reals(i, *first), rest): yield own.finish(x, skip, p)
         if i.codes is None: return
-        each = zip(i.tables, i.codes.unbind(-1), _layer(self, 'first', n), rest[n:])
-        for table, code, layer, own in each: yield _category(table, code, layer, own, p)
+        for table, code, layer, own in zip(i.tables, i.codes.unbind(-1), _layer(self, 'first', n), rest[n:]): yield _category(table, code, layer, own, p)
 
 # %% ../../nbs/51_model.layers.ipynb #52fa2235
 def _rank(mask: Tensor) -> Tensor:

@@ -90,6 +90,7 @@ def _start_at(
 
 def _from_panel(
     cls: 'type[TFT]',  # the class
+    /,
     panel: Panel,  # roles and categories of the columns
     **overrides: Any,  # fields of `TFTConfig`, such as `encoder`, `horizon`, `hidden`
 ) -> 'TFT':  # a new network
@@ -145,11 +146,10 @@ def _selection(c: TFTConfig, names: Sequence[str], context: int) -> VariableSele
     "The selection among variables, none without variables."
     return VariableSelection(len(names), c.hidden, context, c.dropout, c.layer_norm_eps) if names else None
 
-# %% ../../nbs/54_model.network.ipynb #a18fe00f
-def _drop_ids(net: TFT, codes: Tensor) -> Tensor:
-    "Training: some categories become the unknown one, so that its row learns."
-    rate = net.config.unknown_rate
-    if not (net.training and rate): return codes
+# %% ../../nbs/54_model.network.ipynb #33e5cf57
+def _drop_ids(codes: Tensor, rate: float) -> Tensor:
+    "A share of the categories becomes the unknown one, so that its row learns."
+    if not rate: return codes
     return codes * (torch.rand(codes.shape, device=codes.device) >= rate)
 
 
@@ -159,13 +159,14 @@ def _inputs(net: TFT, batch: Batch, groups: Sequence[str], steps: slice) -> Inpu
     real, cat = ([g for g in groups if f'{g}_{kind}' in batch] for kind in ('real', 'cat'))
     x = torch.cat([batch[f'{g}_real'][:, steps] for g in real], -1) if real else None
     codes = torch.cat([batch[f'{g}_cat'][:, steps] for g in cat], -1) if cat else None
+    if codes is not None and net.training: codes = _drop_ids(codes, net.config.unknown_rate)
     mask = None
     if x is not None and any(f'{g}_mask' in batch for g in real):
         there = [(batch[f'{g}_mask'] if f'{g}_mask' in batch else torch.ones_like(batch[f'{g}_real'], dtype=torch.bool)) for g in real]
         mask = torch.cat([m[:, steps] for m in there], -1)
         x = torch.where(mask, x, 0)
     tables = tuple(t for m in e for t in m.tables())
-    return Inputs(torch.cat([m.weight for m in e]), torch.cat([m.bias for m in e]), tables, x, None if codes is None else _drop_ids(net, codes), mask)
+    return Inputs(torch.cat([m.weight for m in e]), torch.cat([m.bias for m in e]), tables, x, codes, mask)
 
 # %% ../../nbs/54_model.network.ipynb #f012493f
 class _Selected(NamedTuple):

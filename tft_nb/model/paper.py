@@ -94,7 +94,7 @@ class PlainEmbedding(nn.Module):
         codes: Tensor | None,  # `(batch, time, categorical)`
     ) -> tuple[list[Tensor], list[Tensor]]:  # embeddings `(batch, time, width)` of the reals and of the categories
         "Embed."
-        return ([m(v) for m, v in zip(self.reals, x.split(1, -1) if x is not None else ())],
+        return ([m(v) for m, v in zip(self.reals, torch.split(x, 1, -1) if x is not None else ())],
                 [m(v) for m, v in zip(self.tables, codes.unbind(-1) if codes is not None else ())])
 
 # %% ../../nbs/55_model.paper.ipynb #08067f5c
@@ -169,13 +169,16 @@ class PlainTFT(nn.Module):
 # %% ../../nbs/55_model.paper.ipynb #c2967cd6
 def _embedded(net: PlainTFT, batch: Batch, groups: Sequence[str], steps: slice) -> tuple[Tensor, Tensor]:
     "Embeddings `(batch, time, variable, width)`, reals first, and which values are present."
-    reals, cats, there = [], [], []
+    reals: list[Tensor] = []
+    cats: list[Tensor] = []
+    there: list[Tensor] = []
     for g in groups:
         x, codes, mask = (None if (t := batch.get(f'{g}_{k}')) is None else t[:, steps] for k in ('real', 'cat', 'mask'))
         if x is not None:
             there += (torch.ones_like(x, dtype=torch.bool) if mask is None else mask).unbind(-1)
             x = x if mask is None else torch.where(mask, x, 0)
-        r, c = getattr(net, f'{g}_embedding')(x, None if codes is None else _drop_ids(net, codes))
+        if codes is not None and net.training: codes = _drop_ids(codes, net.config.unknown_rate)
+        r, c = getattr(net, f'{g}_embedding')(x, codes)
         reals += r; cats += c
     there += [torch.ones(e.shape[:2], dtype=torch.bool, device=e.device) for e in cats]
     return torch.stack(reals + cats, -2), torch.stack(there, -1)
