@@ -290,7 +290,8 @@ class VariableSelection(nn.Module):
         first = (getattr(self, f'first_{what}')[:n] for what in ('weight', 'bias'))
         for (x, skip), own in zip(_reals(i, *first), rest): yield own.finish(x, skip, p)
         if i.codes is None: return
-        for table, code, layer, own in zip(i.tables, i.codes.unbind(-1), _layer(self, 'first', n), rest[n:]): yield _category(table, code, layer, own, p)
+        each = zip(i.tables, i.codes.unbind(-1), _layer(self, 'first', n), rest[n:])
+        yield from (_category(table, code, layer, own, p) for table, code, layer, own in each)
 
 # %% ../../nbs/51_model.layers.ipynb #52fa2235
 def _rank(mask: Tensor) -> Tensor:
