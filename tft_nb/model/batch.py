@@ -61,11 +61,12 @@ def _check_groups(c: TFTConfig, batch: Batch, size: int, span: int) -> None:
             raise InputError(f'{key} must be int64 of shape ({size}, windows of a group), got {x.dtype} {tuple(x.shape)}: '
                              'take it from SharedWindows')
         found, last = _range(x), span - c.encoder
+        if not found: continue
         even = torch.linspace(0, last, x.shape[1]).long()
-        if found and (found[0] < 0 or found[1] > last):
-            raise InputError(f'{key} must lie within 0 to {last} for a span of {span} past steps, got {x[0].tolist()}: take it from SharedWindows')
-        if found and key == 'fork' and not torch.equal(x, even.expand_as(x)):
+        if key == 'fork' and not torch.equal(x, even.expand_as(x)):
             raise InputError(f'fork must be {even.tolist()} for a span of {span} past steps, got {x[0].tolist()}: take it from SharedWindows')
+        if found[0] < 0 or found[1] > last:
+            raise InputError(f'{key} must lie within 0 to {last} for a span of {span} past steps, got {x[0].tolist()}: take it from SharedWindows')
 
 # %% ../../nbs/53_model.batch.ipynb #8470e867
 def _check_optional(c: TFTConfig, batch: Batch, size: int) -> None:

@@ -39,7 +39,7 @@ class _Elu(torch.autograd.Function):
 # %% ../../nbs/51_model.layers.ipynb #bd16562c
 def traced() -> bool:  # within `torch.export`, `torch.compile` or `torch.jit.trace`
     "Tell whether a graph is being recorded, which holds neither Python code nor values."
-    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())      # type: ignore[attr-defined, no-untyped-call]
+    return torch.compiler.is_compiling() or bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 def _by_hand(x: Tensor) -> bool:
@@ -133,14 +133,10 @@ class GRN(nn.Module):
         "Transform `x`."
         a = self.first(x)
         if self.context is not None and context is not None: a = a + self.context(context)
-        return self.tail(a, x if self.skip is None else self.skip(x))
+        return self._tail(a, x if self.skip is None else self.skip(x))
 
-    def tail(
-        self,
-        a: Tensor,  # `(..., hidden)` result of the first layer, before ELU
-        skip: Tensor,  # `(..., d_out)`
-    ) -> Tensor:  # `(..., d_out)`
-        "Finish what `forward` began."
+    def _tail(self, a: Tensor, skip: Tensor) -> Tensor:
+        "What follows the first layer `a (..., hidden)`, taken before ELU; the skip is `(..., d_out)`."
         out, p = self.out, self.out.dropout if self.training else 0.0
         z = _pair(elu(a), (self.second.weight, self.second.bias), (out.gate.weight, out.gate.bias), p)
         res: Tensor = out.norm(F.glu(z, -1).add_(skip))
@@ -166,6 +162,10 @@ class Embedding(nn.Module):
         for name, x in start.items():                         # what is empty is no parameter: nobody waits for its gradient
             if len(x): self.register_parameter(name, nn.Parameter(x))
             else: self.register_buffer(name, x, persistent=False)
+
+    def tables(self) -> tuple[Tensor, ...]:  # `(cardinality, width)` of each categorical variable
+        "Cut the table into those of the variables."
+        return torch.split(self.table, self.cardinalities) if self.cardinalities else ()
 
 # %% ../../nbs/51_model.layers.ipynb #ce7f89ba
 class Inputs(NamedTuple):
@@ -203,6 +203,11 @@ def _stacked(n: int, width: int) -> dict[str, Tensor]:
 
 
 _Linear = tuple[Tensor, Tensor]                               # weight and bias
+
+
+def _layer(m: nn.Module, name: str, start: int = 0) -> list[_Linear]:
+    "Weight and bias of a stacked layer, for each variable from `start`."
+    return list(zip(*(getattr(m, f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))))
 
 
 class _Rest(NamedTuple):
@@ -243,7 +248,7 @@ def _selection_weights(joint: GRN, i: Inputs, context: Tensor | None) -> Tensor:
     both = torch.cat([joint.first.weight, joint.skip.weight]), torch.cat([joint.first.bias, joint.skip.bias])
     a, skip = torch.split(_folded(*both, i), [width, n], -1)
     if context is not None and joint.context is not None: a = a + joint.context(context).unsqueeze(-2)
-    score = joint.tail(a, skip)
+    score = joint._tail(a, skip)
     if i.mask is None: return score.softmax(-1)
     absent = F.pad(~i.mask, (0, n - i.mask.shape[-1]))
     return score.masked_fill(absent, torch.finfo(score.dtype).min).softmax(-1).masked_fill(absent, 0)
@@ -272,25 +277,21 @@ class VariableSelection(nn.Module):
     ) -> tuple[Tensor, Tensor]:  # the mix `(batch, time, width)` and the weights `(batch, time, variable)`
         "Select."
         weights = _selection_weights(self.joint, inputs, context)
-        first, *others = zip(torch.split(weights, 1, -1), self._each(inputs))
-        mix = first[0] * first[1]
-        for weight, x in others: mix.addcmul_(weight, x)
+        (share, x), *others = zip(torch.split(weights, 1, -1), self._each(inputs))
+        mix = share * x
+        for share, x in others: mix.addcmul_(share, x)
         return mix, weights
-
-    def _layer(self, name: str, start: int = 0) -> list[_Linear]:
-        "Weight and bias of a layer, for each variable from `start`."
-        return list(zip(*(self.get_parameter(f'{name}_{what}')[start:].unbind() for what in ('weight', 'bias'))))
 
     def _each(self, i: Inputs) -> Iterator[Tensor]:
         "Transformed embedding `(batch, time, width)` of each variable."
         n, p = len(i.weight), self.dropout if self.training else 0.0
-        second, gate, norm = map(self._layer, ('second', 'gate', 'norm'))
-        rest = [_Rest(*layers, self.eps) for layers in zip(second, gate, norm)]
-        first = self.get_parameter('first_weight')[:n], self.get_parameter('first_bias')[:n]
-        for (x, skip), real in zip(_reals(i, *first), rest): yield real.finish(x, skip, p)
-        for k, (table, layer) in enumerate(zip(i.tables, self._layer('first', n))):
-            assert i.codes is not None
-            yield _category(table, i.codes[..., k], layer, rest[n + k], p)
+        layers = zip(*(_layer(self, k) for k in ('second', 'gate', 'norm')))
+        rest = [_Rest(second, gate, norm, self.eps) for second, gate, norm in layers]
+        first = (getattr(self, f'first_{what}')[:n] for what in ('weight', 'bias'))
+        for (x, skip), own in zip(_reals(i, *first), rest): yield own.finish(x, skip, p)
+        if i.codes is None: return
+        each = zip(i.tables, i.codes.unbind(-1), _layer(self, 'first', n), rest[n:])
+        yield from (_category(table, code, layer, own, p) for table, code, layer, own in each)
 
 # %% ../../nbs/51_model.layers.ipynb #52fa2235
 def _rank(mask: Tensor) -> Tensor:

@@ -78,6 +78,25 @@ class Head(nn.Linear):
         q = _undo_increasing(q.reshape(self.shape)) if self.non_crossing else q
         self.bias.copy_(q.flatten() / _head_scales(self.in_features)[1])
 
+# %% ../../nbs/54_model.network.ipynb #cc94f0b0
+def _start_at(
+    net: 'TFT',  # the network
+    quantiles: Tensor | Sequence[float],  # `(quantile,)` or `(target, quantile)`: of the training targets, in the loss's unit
+) -> 'TFT':  # itself
+    "Set the output bias, so that the first forecast is the best constant one."
+    net.head.start_at(quantiles)
+    return net
+
+
+def _from_panel(
+    cls: 'type[TFT]',  # the class
+    /,
+    panel: Panel,  # roles and categories of the columns
+    **overrides: Any,  # fields of `TFTConfig`, such as `encoder`, `horizon`, `hidden`
+) -> 'TFT':  # a new network
+    "Build a network for the columns of a panel."
+    return cls(panel_config(panel, **overrides))
+
 # %% ../../nbs/54_model.network.ipynb #1f1627b5
 class TFT(nn.Module):
     "Temporal Fusion Transformer (Lim et al. 2021) of named inputs."
@@ -113,22 +132,8 @@ class TFT(nn.Module):
         y = self.head(rows, batch.get('baseline'))
         return (y, _interpretation(selected, attention, batch)) if return_interpretation else y
 
-    def start_at(
-        self,
-        quantiles: Tensor | Sequence[float],  # `(quantile,)` or `(target, quantile)`: of the training targets, in the loss's unit
-    ) -> 'TFT':  # itself
-        "Set the output bias, so that the first forecast is the best constant one."
-        self.head.start_at(quantiles)
-        return self
-
-    @classmethod
-    def from_panel(
-        cls,
-        panel: Panel,  # roles and categories of the columns
-        **overrides: Any,  # fields of `TFTConfig`, such as `encoder`, `horizon`, `hidden`
-    ) -> 'TFT':  # a new network
-        "Build a network for the columns of a panel."
-        return cls(panel_config(panel, **overrides))
+    start_at = _start_at
+    from_panel = classmethod(_from_panel)
 
 # %% ../../nbs/54_model.network.ipynb #67be04a5
 def _embeddings(c: TFTConfig) -> list[Embedding]:
@@ -141,28 +146,27 @@ def _selection(c: TFTConfig, names: Sequence[str], context: int) -> VariableSele
     "The selection among variables, none without variables."
     return VariableSelection(len(names), c.hidden, context, c.dropout, c.layer_norm_eps) if names else None
 
-# %% ../../nbs/54_model.network.ipynb #a18fe00f
-def _drop_ids(net: TFT, codes: Tensor) -> Tensor:
-    "Training: some categories become the unknown one, so that its row learns."
-    rate = net.config.unknown_rate
-    if not (net.training and rate): return codes
+# %% ../../nbs/54_model.network.ipynb #33e5cf57
+def _drop_ids(codes: Tensor, rate: float) -> Tensor:
+    "A share of the categories becomes the unknown one, so that its row learns."
+    if not rate: return codes
     return codes * (torch.rand(codes.shape, device=codes.device) >= rate)
 
 
 def _inputs(net: TFT, batch: Batch, groups: Sequence[str], steps: slice) -> Inputs:
     "Raw values of some groups of variables, reals first, with their embeddings; missing values are 0."
-    e: list[Any] = [net.get_submodule(f'{g}_embedding') for g in groups]
+    e: list[Embedding] = [getattr(net, f'{g}_embedding') for g in groups]
     real, cat = ([g for g in groups if f'{g}_{kind}' in batch] for kind in ('real', 'cat'))
     x = torch.cat([batch[f'{g}_real'][:, steps] for g in real], -1) if real else None
     codes = torch.cat([batch[f'{g}_cat'][:, steps] for g in cat], -1) if cat else None
+    if codes is not None and net.training: codes = _drop_ids(codes, net.config.unknown_rate)
     mask = None
     if x is not None and any(f'{g}_mask' in batch for g in real):
         there = [(batch[f'{g}_mask'] if f'{g}_mask' in batch else torch.ones_like(batch[f'{g}_real'], dtype=torch.bool)) for g in real]
         mask = torch.cat([m[:, steps] for m in there], -1)
         x = torch.where(mask, x, 0)
-    tables = tuple(t for m in e for t in torch.split(m.table, m.cardinalities))
-    return Inputs(torch.cat([m.weight for m in e]), torch.cat([m.bias for m in e]), tables,
-                  x, None if codes is None else _drop_ids(net, codes), mask)
+    tables = tuple(t for m in e for t in m.tables())
+    return Inputs(torch.cat([m.weight for m in e]), torch.cat([m.bias for m in e]), tables, x, codes, mask)
 
 # %% ../../nbs/54_model.network.ipynb #f012493f
 class _Selected(NamedTuple):
