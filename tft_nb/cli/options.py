@@ -120,7 +120,7 @@ def _add_split(p: argparse.ArgumentParser) -> None:
     group.add_argument('--look-back', action=argparse.BooleanOptionalAction, default=True,
                        help='validation and test windows may take their inputs from before the cut')
 
-
+# %% ../../nbs/90_cli.options.ipynb #11ee716c
 def _add_run(p: argparse.ArgumentParser) -> None:
     "Options that say where a run lives."
     group = p.add_argument_group('run')

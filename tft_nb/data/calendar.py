@@ -148,7 +148,7 @@ def _month_days(c: Calendar, last: pd.Timestamp, ahead: np.ndarray) -> pd.Dateti
     found = _on_day(pd.Series(first), c.day or last.day, c.roll) + time_of_day
     return _stamps(_micros(found, True), last, True)
 
-
+# %% ../../nbs/12_data.calendar.ipynb #9a17b99f
 def _on_day(months: pd.Series, day: int, roll: str) -> pd.Series:
     "A day in each of some months (times in them), at most its last; moved off the weekend."
     first = months.dt.normalize() - pd.to_timedelta(months.dt.day - 1, unit='D')
@@ -293,7 +293,7 @@ def _kinds(times: pd.Series, series: np.ndarray, same: np.ndarray, count: int) -
     groups: np.ndarray = pd.DataFrame(found).groupby(list(found), sort=False).ngroup().to_numpy()
     return groups if groups.max() < 64 else np.unique(found['step'] > 0, return_inverse=True)[1]
 
-
+# %% ../../nbs/12_data.calendar.ipynb #78349adf
 def calendars(
     times: pd.Series,  # of all rows, sorted by series and time
     series: np.ndarray,  # `(row,)` number of the series, from 0 without holes, in ascending order

@@ -131,7 +131,7 @@ def _check_series(x: pd.Series) -> None:
             '(so reads an empty cell, and NA, None or null): fill it, or drop the row'
         )
 
-
+# %% ../../nbs/14_data.faults.ipynb #64ebe6b1
 def _check_unique(series: pd.Series, times: pd.Series) -> None:
     "One row for each series and time."
     twice = (
@@ -200,7 +200,7 @@ def _check_kind(x: pd.Series, must: bool) -> None:
             'or make the column categorical: category (--category)'
         )
 
-
+# %% ../../nbs/14_data.faults.ipynb #84de449b
 def _check_numbers(x: pd.Series, role: str) -> None:
     "A column of numbers is not empty and not constant."
     values = x.to_numpy(float)
@@ -253,7 +253,7 @@ def faults(
     except InputError as e: return {time: str(e)} | found_faults(frame, series, None, roles)
     return found_faults(frame, series, times, roles)
 
-
+# %% ../../nbs/14_data.faults.ipynb #f4374c59
 def found_faults(
     frame: pd.DataFrame,  # of plain columns
     series: str,  # as for `faults`

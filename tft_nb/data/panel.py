@@ -52,7 +52,7 @@ class Transformer(Protocol):
     ) -> Any:  # the same rows and columns
         "Map a table to normalized values."
 
-
+# %% ../../nbs/15_data.panel.ipynb #102c8d83
 @dataclass(frozen=True)
 class Panel:
     "Hold many series: the table, its roles, and the numbers that the network sees. Made by Panel.from_frame."
@@ -154,7 +154,7 @@ def _with_kinds(frame: pd.DataFrame, spec: PanelSpec, vocabulary: Mapping[str, A
         frame = frame.assign(**{spec.series: as_text(ids)})
     return frame.assign(**{c: as_text(frame[c]).astype('category') for c in named if c in frame})
 
-
+# %% ../../nbs/15_data.panel.ipynb #15d73ec3
 def _checked(df: Any, spec: PanelSpec, max_gap: float | None, vocabulary: Mapping[str, Any] | None,
              time_format: str | None) -> tuple[pd.DataFrame, pd.Series]:
     "The table with the spec's columns alone, sorted by series and time, and its times; or an `InputError`."
@@ -268,7 +268,7 @@ def _rows(p: Panel, own: np.ndarray, history: np.ndarray, trained: int | None) -
         trained=trained,
     )
 
-
+# %% ../../nbs/15_data.panel.ipynb #827ced62
 def _split(p: Panel, valid: float | str | int, test: float | str | int, look_back: int, by: str) -> tuple[Panel, Panel, Panel]:
     "Training, validation and test."
     shares = (valid, test) if isinstance(valid, float) and isinstance(test, float) else None

@@ -109,7 +109,7 @@ def _with_index(df: pd.DataFrame) -> pd.DataFrame:
     for name, values in reversed(levels.items()): df.insert(0, name, values)
     return df
 
-
+# %% ../../nbs/11_data.table.ipynb #a820325f
 def typed_table(
     df: Any,  # a data frame of pandas, polars or Arrow
 ) -> pd.DataFrame:  # names as text, rows numbered from 0, plain columns

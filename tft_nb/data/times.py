@@ -27,12 +27,16 @@ _ORDERS = (
     ('%m', '%d', '%y'),
     ('%y', '%m', '%d'),
 )
+
+
 _COMPACT = tuple(map(''.join, _ORDERS))
 _NUMERIC = (
     *(s.join(o) for s, o in product('/-. ', (*_ORDERS, ('%m', '%Y'), ('%Y', '%m')))),
     *_COMPACT,
     '%Y%m',
 )
+
+# %% ../../nbs/13_data.times.ipynb #3b696bfc
 _NAMED = (
     *(
         s.join(o)
@@ -57,11 +61,13 @@ _NAMED = (
     '%a, %d %b %Y',
     '%a %d %b %Y',
 )
+
+
 _CLOCK = re.compile(
     r'(,? |T|:)?\d{1,2}:\d\d(:\d\d)?(\.\d+)?( ?[AaPp][Mm])?( ?(?:Z|[+-]\d\d:?\d\d))?$'
 )
 
-
+# %% ../../nbs/13_data.times.ipynb #ff276b0d
 def _formats(text: str) -> list[str]:
     "The formats that read one value."
     found = _CLOCK.search(text)
@@ -200,7 +206,7 @@ def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series
     differ = [i for i, (_, x) in enumerate(whole) if not any(x.equals(y) for _, y in whole[:i])]
     return [whole[i] for i in differ]
 
-
+# %% ../../nbs/13_data.times.ipynb #8b8eb967
 def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
     "Whole numbers as counters or compact dates."
     held = t.dropna()

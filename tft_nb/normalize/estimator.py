@@ -95,7 +95,7 @@ def _begin(n: Any, table: _Table, size: Any) -> None:
     n.dtypes_ = [str(c.dtype) for c in table.columns]
     _set_features(n, table.features)
 
-
+# %% ../../nbs/37_normalize.estimator.ipynb #3106b469
 def _set_features(n: Any, features: list[Any]) -> None:
     "Keep the names of all columns, those that pass through too, as scikit-learn does."
     n.features_, n.n_features_in_ = features, len(features)

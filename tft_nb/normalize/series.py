@@ -51,7 +51,7 @@ def _order(codes: _Array, values: _Array) -> _Array:
     small = codes.astype(np.min_scalar_type(max(int(codes.max(initial=0)), 0)))
     return np.asarray(by_value[np.argsort(small[by_value], kind='stable')])
 
-
+# %% ../../nbs/34_normalize.series.ipynb #3d96fc1a
 class _Groups:
     "Hold what each series has seen, column by column: all values of a short series, a record of a long one."
 

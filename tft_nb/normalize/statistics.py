@@ -170,7 +170,7 @@ def _quantiles(values: _Array, weights: _Array, ranks: _Array) -> _Array:
 # %% ../../nbs/30_normalize.statistics.ipynb #b01a6ebd
 _DISTINCT = 32
 
-
+# %% ../../nbs/30_normalize.statistics.ipynb #b6031ed4
 class _Stats:
     "Accumulate one column."
 

@@ -58,7 +58,7 @@ class Bounds:
         "Largest figures, by check."
         return {name: high for name, (_, high) in self._now.items()}
 
-
+# %% ../../nbs/49_verify.ipynb #ee8465a4
 def _bound(key: str, value: Any, default: tuple[float, float]) -> tuple[float, float]:
     "Read what a user allows."
     two = bool(np.isfinite(default).all())
@@ -108,7 +108,7 @@ class Verification:
         "Show every column before and after: whiskers 1 to 99 %, bar 25 to 75 %, failed ones in red."
         return _plot(self, top)
 
-
+# %% ../../nbs/49_verify.ipynb #0e9d47ad
 def _plot(v: Verification, top: int) -> Any:
     "Draw whiskers, bars and medians of the columns before and after scaling."
     import matplotlib.pyplot as plt
@@ -159,7 +159,7 @@ def _kinds(X: Any, names: Collection[Any]) -> dict[Any, _Array]:
     found = {name: pd.factorize(pd.Series(list(X[name]), dtype=object).astype(str))[0] for name in names}
     return {name: k for name, k in found.items() if 1 <= k.max() < min(100, len(k) // 10)}
 
-
+# %% ../../nbs/49_verify.ipynb #6c3750f8
 def _goals(table: Table, columns: Mapping[Any, Column], target: Any) -> dict[Any, _Array]:
     "Standardized values of the targets, by the names of their columns; of values, by None."
     names = target if isinstance(target, list) and len(target) < table.train else [] if target is None else [target]
@@ -204,7 +204,7 @@ def verify(
     before, after = (pd.DataFrame({c: q[k] for c, q in quantiles.items() if q[k]}, index=_FIVE).T for k in (0, 1))
     return Verification(pd.DataFrame([{'column': name} | asdict(line) for name, line in rows]), before, after)
 
-
+# %% ../../nbs/49_verify.ipynb #08548648
 def _together(table: Table, columns: Mapping[Any, Column], target: Any, bounds: Bounds, known: Collection[Any]) -> Iterator[tuple[Any, Line]]:
     "Run the checks of several columns, and of text."
     train, allowed = table.frames[0], bounds.allowed

@@ -28,6 +28,7 @@ def quantile(
     *ranks: float,  # from 0 to 1
 ) -> list[_Array]:  # one array `(series,)` for each rank, missing where a series is empty
     "Interpolate quantiles of every series at once."
+    if not x.shape[1]: return [np.full(len(x), np.nan) for _ in ranks]
     v = np.sort(x, axis=1)
     last = np.maximum(np.isfinite(v).sum(1) - 1, 0)
     found = []
@@ -120,7 +121,7 @@ class Column:
     blocks: Sequence[Block]  # each series by itself
     z: _Array  # `(training row,)`, series after series: values in spreads of their series, missing ones kept
 
-
+# %% ../../nbs/40_verify.checks.ipynb #fa0ef723
 class Layout:
     "The rows of a table, series by series."
 
@@ -222,7 +223,8 @@ def judge(
     series_name: Callable[[int], str] = str,  # number of a series → its name
 ) -> Line | None:  # `None` where nothing can be told
     "Run one check on one column, and keep the worst series."
-    blocks = column.blocks if check.by_series else [column.pooled]
+    blocks = [b for b in column.blocks if b.x.shape[1] > 2] if check.by_series else [column.pooled]      # two values tell nothing
+    if not blocks: return None
     with np.errstate(all='ignore'):
         found = [check.measure(b) for b in blocks]
         figures, rows = (np.concatenate(part) for part in zip(*found, strict=True))

@@ -101,7 +101,7 @@ def compare(
         return Shared(same, float(each.max()), int(each.argmax()) + 1)
     return Shared(same, float(ahead), int(np.abs(r).argmax()) + 1)
 
-
+# %% ../../nbs/43_verify.leaks.ipynb #44fffeb1
 def by_series(
     own: _Array,  # `(row,)`: residual of the column
     later: _Array,  # `(row, lead)`: residuals of the target
@@ -173,7 +173,7 @@ def leaks(
                 out[name] = worse, line
     return {name: line for name, (_, line) in out.items()}
 
-
+# %% ../../nbs/43_verify.leaks.ipynb #bb36cf23
 def _verdict(found: Sequence[Shared], most: float, known: bool, leak: float, same_row: float) -> tuple[float, Line]:
     "Judge the views of one column: how bad it is, relative to its bound, and the line."
     same = max(s.same for s in found) if known else found[0].same

@@ -51,7 +51,7 @@ def _columns(X: Any, names: Sequence[Any]) -> Any:
     "Select columns of a frame of any library."
     return X.select(names) if hasattr(X, 'select') else X[names]
 
-
+# %% ../../nbs/45_verify.scalers.ipynb #0048fc3b
 def _names_out(scaler: Any, count: int, names: Sequence[Any]) -> Sequence[Any]:
     "Name the columns of an array that a scaler gave."
     try:

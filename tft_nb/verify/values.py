@@ -113,7 +113,7 @@ def filled(
     often = (most >= np.maximum(FILLED * n, 5)) & (most >= 5 * second)
     return np.where(unique & inside & often, most, 0), value
 
-
+# %% ../../nbs/41_verify.values.ipynb #6652ca67
 def ends(
     x: _Array,  # `(series, time)`
     once: _Array,  # the same, with a value that stays kept once
