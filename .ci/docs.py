@@ -284,6 +284,17 @@ class Links(HTMLParser):
             self.noalt.append(a.get('src', '')[:60])
 
 
+def trim_doclinks(out):
+    "Lead a doclink to the page where the name has no entry of its own there (a method, a private helper)."
+    ids = {p.name: set(re.findall(r'\bid="([^"]+)"', p.read_text(encoding='utf-8'))) for p in out.glob('*.html')}
+    for p in out.glob('*.html'):
+        def lead(m, here=p.name):
+            there = m[1] or here
+            return m[0] if m[2] in ids.get(there, ()) else f'<a href="{there}"><code>'
+        text = re.sub(r'<a\s+href="([\w.]*)#([\w.]+)"><code>', lead, p.read_text(encoding='utf-8'))
+        p.write_text(text, encoding='utf-8')
+
+
 def check_html(out):
     "Dead links, dead or doubled ids, and images without alternative text in the rendered pages."
     pages = {p.resolve(): Links(p.read_text(encoding='utf-8')) for p in out.glob('*.html')}
@@ -368,6 +379,7 @@ def site(out):
             to = out / f'{PAGES[name][:-5]}_files' / f
             to.parent.mkdir(exist_ok=True)
             to.write_bytes(b)
+    trim_doclinks(out)
     bad += [f'{p.path.name}: {b}' for p, _ in pages.values() for b in p.bad]
     return bad + list(check_html(out))
 
