@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['train']
 
-# %% ../../nbs/94c_cli.train.ipynb #f3b9d552
+# %% ../../nbs/94c_cli.train.ipynb #20132f9c
 import argparse
 import json
 import time
@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from .folder import claim_or_go_on
+from .folder import claim_or_go_on, read_run
 from .job import Job, begin, take_up
 from .results import finish
 from .table import load_table
@@ -56,13 +56,14 @@ def _score_lines(scores: Mapping[str, Any], windows: int) -> list[str]:
         lines += ['', f'q-risk of {name} on {windows:,} test windows (0 is perfect)', fit_width(table)]
     return lines
 
-# %% ../../nbs/94c_cli.train.ipynb #f812854d
+# %% ../../nbs/94c_cli.train.ipynb #e499162b
 def _start(args: argparse.Namespace) -> tuple[Job, Monitor]:
     "A new run, or one that is taken up: by --resume, by --report, or since torchrun has restarted its processes."
     run = args.resume or args.report
     folder = (Path(run) if Path(run).is_dir() else Path(run).parent) if run else from_first(lambda: claim_or_go_on(args.out))
-    table = load_table(args, args.data)
     begun = from_first(lambda: any((folder / name).exists() for name in RUN_FILES))
+    if begun and not run: args = read_run(folder)      # restarted: the options of the run
+    table = load_table(args, args.data)
     return take_up(args, run or folder, table) if begun else begin(args, folder, table)
 
 
