@@ -18,7 +18,8 @@ def key(o):
     "What must not change in an output: its text, and that a picture is there."
     text = lambda v: ''.join(v) if isinstance(v, (list, tuple)) else str(v)
     data = o.get('data') or {'text': o.get('text', '')}
-    stable = lambda s: re.sub(r'T_[0-9a-f]{5}(?![0-9a-f])', 'T_', re.sub(r' at 0x[0-9a-f]+', '', s))
+    place = r' at 0x[0-9a-f]+|/[^\s:]*/(?=site-packages/|tft_nb/)|(?<=\.py):\d+'      # of an object, a file, a line
+    stable = lambda s: re.sub(r'T_[0-9a-f]{5}(?![0-9a-f])', 'T_', re.sub(place, '', s))
     return [(o.get('name'), k, '<image>' if k.startswith('image') else stable(text(v))) for k, v in sorted(data.items())]
 
 

@@ -69,7 +69,7 @@ def _to_tensor(
     if isinstance(data, (pd.DataFrame, pd.Series)):
         data = data.to_numpy(dtype=np.float64, na_value=np.nan)
     whole = data.dtype.kind in 'iub'
-    return torch.as_tensor(data, dtype=torch.int64 if whole else like.dtype, device=like.device)
+    return torch.tensor(np.array(data), dtype=torch.int64 if whole else like.dtype, device=like.device)
 
 
 def _to_tensors(tree: Any, like: Tensor) -> Any:
