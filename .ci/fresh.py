@@ -107,7 +107,9 @@ def main():
     nbs = [Path(w).resolve() for w in a.what if w.endswith('.ipynb')] or sorted(cfg.nbs_path.resolve().glob('*.ipynb'))
     skip = set(cfg.tst_flags.split()) - set(a.what)
     total = [0, 0, 0]
-    with multiprocessing.get_context('spawn').Pool(min(len(nbs), os.cpu_count() or 1), maxtasksperchild=1) as pool:
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['execnb.shell', 'nbdev.process', 'pandas', 'seaborn', 'sklearn.base', 'torch'])      # once for all notebooks
+    with context.Pool(min(len(nbs), os.cpu_count() or 1), maxtasksperchild=1) as pool:
         for job in [pool.apply_async(run, (n, a.write, skip)) for n in nbs]:
             name, bad, *counts, seconds = job.get(timeout=1800)
             total = [x + y for x, y in zip(total, counts, strict=True)]
