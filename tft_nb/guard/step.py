@@ -69,11 +69,6 @@ class StepReport:
         self.__dict__.update({k: shown[k] for k in StepReport.__annotations__})
         return self.__dict__[name]
 
-    @property
-    def _values(self) -> Tensor:
-        "The same as `values`, for loops that still say so."
-        return self.values
-
     def __repr__(self) -> str:
         why = ', '.join(self.reasons)
         end = f'skipped ({why})' if why else f'applied {self.applied:.4g}'

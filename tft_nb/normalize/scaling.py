@@ -141,11 +141,6 @@ class Scaling:
         "Undo `forward`, also outside the fitted range."
         return _backward(self, np.asarray(t, np.float64), self.center, self.scale)
 
-    @property
-    def bend(self) -> tuple[float, ...]:
-        "Give `parameters` under their former name."
-        return self.parameters
-
 # %% ../../nbs/31_normalize.scaling.ipynb #218745e0
 _HUGE = 1e307
 

@@ -142,7 +142,7 @@ def read_steps(
 ) -> None:
     "Take the waiting steps into the history, and write their lines."
     if not run.waiting: return
-    values = torch.stack([report._values for report, _, _ in run.waiting])
+    values = torch.stack([report.values for report, _, _ in run.waiting])
     if world() > 1: values[:, 0] = sum_over_processes(values[:, 0].contiguous()) / world()
     first = len(run.history)
     run.history.step_rows += [

@@ -376,11 +376,12 @@ def _grain(x: _Array) -> float:
     "Spacing of stored values at their median size, by the narrowest format that holds them all."
     size, v = np.median(np.abs(x)), x.astype(np.float64)
     grain = float(np.spacing(size))
-    if np.allclose(1_000 * v, np.rint(1_000 * v), rtol=0, atol=1e-3):
-        return grain
+    nearest, whole = np.diff(np.unique(v)).min(initial=np.inf), np.array_equal(v, np.rint(v))
     for kind in (np.float32, np.float16):
-        if np.array_equal(v.astype(kind), v):
-            grain = max(grain, float(np.spacing(kind(size))))
+        spacing = float(np.spacing(kind(size)))
+        own = nearest > spacing or (whole and spacing <= 1)
+        if np.array_equal(v.astype(kind), v) and not own:
+            grain = max(grain, spacing)
     return grain
 
 

@@ -33,10 +33,8 @@ def _scaled(
         drop = set(keys) - set(_by(scaler))
         t = _take(scaler.transform(_columns(X, [c for c in table.features if c not in drop]) if drop else X), ())
         return {c: t.columns[t.names.index(c)] for c in names} if t.named else dict(zip(names, t.columns, strict=True))
-    if table.named:
-        X = _columns(X, list(getattr(scaler, 'feature_names_in_', table.names)))
     try:
-        t = scaler.transform(X)
+        t = scaler.transform(_as_fitted(scaler, X, table))
     except (ValueError, TypeError, KeyError) as e:
         raise InputError(f'the scaler must transform these columns, got {type(e).__name__} ({e}): pass those it was fitted on') from None
     t = t.toarray() if hasattr(t, 'toarray') else t
@@ -45,6 +43,16 @@ def _scaled(
     plain = [c if c in names else str(c).split('__', 1)[-1] for c in found]
     own = {str(c): c for c in names}
     return {own.get(str(c), c): v for c, v in zip(plain, out.columns, strict=True)}
+
+
+def _as_fitted(scaler: Any, X: Any, table: Any) -> Any:
+    "Give the rows as the scaler has seen them: a frame where it knows names, else an array."
+    names = getattr(scaler, 'feature_names_in_', None)
+    if names is not None:
+        return _columns(X, list(names)) if table.named else pd.DataFrame(np.asarray(X), columns=names)
+    if not table.named:
+        return X
+    return np.column_stack(table.columns) if hasattr(scaler, 'n_features_in_') else _columns(X, table.names)
 
 
 def _columns(X: Any, names: Sequence[Any]) -> Any:
