@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from html.parser import HTMLParser
 from multiprocessing.pool import ThreadPool
@@ -199,6 +200,7 @@ class Page:
                 return e if readme else {'t': 'Div', 'c': [[ident, ['equation'], []], [e]]}
             elif t == 'RawBlock' and c[0] == 'html':
                 if readme:
+                    c[1] = re.sub(r'<style.*?</style>', '', c[1], flags=re.S)
                     return json.loads(pandoc(c[1], '-f', 'html', '-t', 'json')[0])['blocks']
                 return raw(f'<div class="rich">{c[1]}</div>')
             elif t == 'Div':
@@ -397,7 +399,8 @@ def site(out):
         threads.map(write, [i for i, (_, name, _) in enumerate(items) if name in pages], chunksize=1)
     trim_doclinks(out)
     bad += [f'{p.path.name}: {b}' for p, _ in pages.values() for b in p.bad]
-    return bad + list(check_html(out))
+    from reference import missing
+    return bad + list(check_html(out)) + list(missing(out))
 
 
 def readme(check):
@@ -410,6 +413,7 @@ def readme(check):
     stale = [str(f.relative_to(ROOT)) for f, b in files.items() if not f.exists() or f.read_bytes() != b]
     stale += [str(f.relative_to(ROOT)) for f in (CFG.nbs_path / 'figures').glob('*') if f not in files]
     if check:
+        p.bad += pasted(text)
         p.bad += [f'{s} is not that of {CFG.readme_nb}: run  python .ci/docs.py readme' for s in stale]
     else:
         shutil.rmtree(CFG.nbs_path / 'figures', ignore_errors=True)
@@ -417,6 +421,17 @@ def readme(check):
             f.parent.mkdir(exist_ok=True)
             f.write_bytes(b)
     return [f'{CFG.readme_nb}: {b}' for b in p.bad + [f'pandoc: {w}' for w in warned]]
+
+
+def pasted(text):
+    "Run the README's Python blocks one after the other, in one new session, as a reader pastes them."
+    blocks = re.findall(r'^```python\n(.*?)^```$', text, flags=re.M | re.S)
+    script = ''.join(f"print('block {i}', flush=True)\n{b}\n" for i, b in enumerate(blocks, 1))
+    with tempfile.TemporaryDirectory() as d:
+        env = {**os.environ, 'PYTHONPATH': str(ROOT), 'MPLBACKEND': 'agg'}
+        r = subprocess.run([sys.executable, '-c', script], cwd=d, env=env, capture_output=True, text=True, timeout=600)
+    last = (r.stdout.strip().splitlines() or ['no block'])[-1]
+    return [f'README.md: its Python fails as pasted, after {last}: {r.stderr.strip().splitlines()[-1]}'] if r.returncode else []
 
 
 def main(cmd, arg=''):

@@ -4,6 +4,7 @@
 backticks stay raw); the entry of a class is followed by one for each public method; and names that the door of a chapter defines,
 or only hands on, are looked up too (nbdev's index leaves out every `__init__`).
 """
+import importlib
 import inspect
 import re
 import sys
@@ -25,7 +26,7 @@ for path in CFG.nbs_path.glob('*.ipynb'):
         module = f'{LIB}.{found[1]}'.removesuffix('.__init__')
         PAGES[module] = _nbpath2html(path).name
 explained = set()       # names that the page itself calls `show_doc` for
-here = LIB              # module that the page exports
+here = ''               # module that the page exports; empty in a story
 
 
 def own(o):
@@ -55,7 +56,6 @@ def public(module):
 @lru_cache(None)
 def complete():
     "nbdev's index of names, and what it leaves out: doors, inherited methods, names that a door hands on."
-    import importlib
     syms = NbdevLookup().syms
     for m in sorted(PAGES, key=lambda m: m.count('.')):
         module = importlib.import_module(m)
@@ -73,11 +73,26 @@ def complete():
                 syms.setdefault(name, entry)
 
 
+def missing(site):
+    "Public classes, functions, methods and properties without an entry on the page that defines them, or out of its contents."
+    for m, page in PAGES.items():
+        module = importlib.import_module(m)
+        text = (site / page).read_text(encoding='utf-8') if (site / page).exists() else ''
+        contents = text[text.rfind('<nav class="toc"'):]
+        for n, o in public(module).items():
+            for name in [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]:
+                if text and f' id="{name.lower()}"' not in text:
+                    yield f'{page}: `{m}.{name}` has no entry'
+                elif text and f'href="#{name.lower()}"' not in contents:
+                    yield f'{page}: `{m}.{name}` has no line in the contents'
+
+
 def kind(anno):
     "A type as people write it."
-    if anno is inspect.Parameter.empty or anno is None and False:
+    if anno is inspect.Parameter.empty:
         return ''
     text = anno if isinstance(anno, str) else inspect.formatannotation(anno)
+    text = re.sub(r'numpy\.ndarray\[tuple\[(?:typing\.)?Any, \.\.\.\], numpy\.dtype\[(.*?)\]\]', r'NDArray[\1]', text)
     return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])|^'|'$|<class '|'>", '', text)
 
 
@@ -167,7 +182,9 @@ class Entry:
             sig = signature(f)
         except (TypeError, ValueError):
             sig = None
-        if sig is not None and not isinstance(self.sym, property):
+        if isinstance(self.sym, property):
+            yield f'```python\n{self.name}: {kind(sig.return_annotation) if sig else "Any"}\n```'
+        elif sig is not None:
             args = [p.replace(annotation=p.empty) for p in sig.parameters.values() if p.name not in ('self', 'cls')]
             bare = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
             text = str(sig.replace(parameters=bare, return_annotation=sig.empty))
@@ -175,7 +192,7 @@ class Entry:
         doc = inspect.cleandoc(f.__doc__ or '')
         if doc and not doc.startswith(f'{f.__name__}('):
             yield doc
-        if sig is not None:
+        if sig is not None and not isinstance(self.sym, property):
             yield table(f, sig)
 
     def _repr_markdown_(self):
@@ -232,7 +249,15 @@ class add_show_docs(nbdev.processors.add_show_docs):
             elif not getattr(c, 'has_sd', False):
                 explained.update(re.findall(r'^show_doc\(([\w.]+)', c.source, flags=re.M))
         found = re.search(r'^#\| *default_exp (\S+)', text, flags=re.M)
-        here = f'{LIB}.{found[1]}'.removesuffix('.__init__') if found else LIB
+        here = f'{LIB}.{found[1]}'.removesuffix('.__init__') if found else ''
+        taken = {n.lower() for n in (*explained, *(public(importlib.import_module(here)) if here else ()))}
+        for c in self.nb.cells:
+            if c.cell_type == 'markdown':       # a heading in prose leaves its anchor to the entry of the same name
+                c.source = re.sub(r'^(#+ +)([\w ]+)$', lambda m: m[0] + (f' {{#about-{a}}}' if (a := slug(m[2])) in taken else ''), c.source, flags=re.M)
+
+
+def slug(heading):
+    return heading.strip().lower().replace(' ', '-')
 
 
 class Filter(FilterDefaults):
