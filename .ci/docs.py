@@ -14,8 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import warnings
 from html.parser import HTMLParser
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -51,7 +53,7 @@ class Page:
     "One notebook on its way: processed by nbdev, then Markdown with its pictures apart, then pandoc's tree."
 
     def __init__(self, path):
-        from nbdev.processors import FilterDefaults
+        from reference import Filter
         os.environ['IN_TEST'] = '1'     # `nbdev_export()` does nothing
         self.path, self.bad, self.images, self.alt, self.caption = path, [], {}, {}, {}
         nb = read_nb(path)
@@ -60,7 +62,7 @@ class Page:
                 if o['output_type'] == 'error':
                     self.bad.append(f'cell {c.id} has the saved error {o.get("ename")}')
         with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(sys.stderr):
-            FilterDefaults()(nb)
+            Filter()(nb)
         self.bad += [str(w.message).split('\n---')[0] for w in caught if 'imports' in str(w.message)]
         self.front = {k: v for k, v in nb.frontmatter_.items() if isinstance(v, str)}
         text = '\n\n'.join(b for c in nb.cells for b in self.blocks(c))
@@ -198,6 +200,7 @@ class Page:
                 return e if readme else {'t': 'Div', 'c': [[ident, ['equation'], []], [e]]}
             elif t == 'RawBlock' and c[0] == 'html':
                 if readme:
+                    c[1] = re.sub(r'<style.*?</style>', '', c[1], flags=re.S)
                     return json.loads(pandoc(c[1], '-f', 'html', '-t', 'json')[0])['blocks']
                 return raw(f'<div class="rich">{c[1]}</div>')
             elif t == 'Div':
@@ -336,6 +339,19 @@ def sidebar():
     return [i for i in items if i[1] in PAGES], bad
 
 
+def apart(f, what):
+    "`f` of each of `what`, each in a new process (a notebook replaces `__main__`) that has `warm.py`'s imports, largest first."
+    how = 'forkserver' if 'forkserver' in multiprocessing.get_all_start_methods() else 'spawn'
+    here = multiprocessing.get_context(how)
+    os.environ.update(IN_TEST='1', PYTHONPATH=os.pathsep.join((str(Path(__file__).parent), str(ROOT), os.environ.get('PYTHONPATH', ''))))
+    if how == 'forkserver':
+        here.set_forkserver_preload(['warm'])
+    order = sorted(what, key=lambda p: -p.stat().st_size)
+    with here.Pool(os.cpu_count(), maxtasksperchild=1) as workers:
+        done = dict(zip(order, workers.map_async(f, order, chunksize=1).get(timeout=900)))
+    return [done[p] for p in what]
+
+
 def page(path):
     "Process one notebook (in a process of its own)."
     try:
@@ -351,14 +367,13 @@ def site(out):
     out.mkdir(parents=True)
     shutil.copy(CFG.nbs_path / 'styles.css', out)
     items, bad = sidebar()
-    with multiprocessing.get_context('spawn').Pool(os.cpu_count(), maxtasksperchild=1) as pool:    # a notebook replaces __main__
-        done = pool.map_async(page, NOTEBOOKS, chunksize=1).get(timeout=900)
+    done = apart(page, NOTEBOOKS)
     bad += [p for p, tree in done if tree is None]
     pages = {p.path.name: (p, tree) for p, tree in done if tree is not None}
     title = {n: text or (pages[n][0].front.get('title', n) if n in pages else n) for _, n, text in items}
-    for i, (_, name, _) in enumerate(items):
-        if name not in pages:
-            continue
+
+    def write(i):
+        name = items[i][1]
         p, tree = pages[name]
         nav, last = '', None
         for s, n, _ in items:
@@ -370,7 +385,7 @@ def site(out):
                        for j, rel in ((i - 1, 'prev'), (i + 1, 'next')))
         meta = {'pagetitle': p.front.get('title', name), 'title': p.front.get('title', name), 'description': p.front.get('description', ''),
                 'site': CFG.title, 'sidebar': nav, 'near': near, 'home': PAGES[CFG.readme_nb], 'source': f'{BLOB}{CFG.nbs_path.name}/{name}'}
-        text, warned = pandoc(json.dumps(tree), '-f', 'json', '-t', 'html5', '--mathml', '--standalone', '--toc', '--toc-depth=3',
+        text, warned = pandoc(json.dumps(tree), '-f', 'json', '-t', 'html5', '--mathml', '--standalone', '--toc', '--toc-depth=4',
                               '--wrap=preserve', '--syntax-highlighting=pygments', f'--template={Path(__file__).with_name("site.html")}',
                               *(f'--variable={k}={v}' for k, v in meta.items()))
         p.bad += [f'pandoc: {w}' for w in warned]
@@ -379,9 +394,13 @@ def site(out):
             to = out / f'{PAGES[name][:-5]}_files' / f
             to.parent.mkdir(exist_ok=True)
             to.write_bytes(b)
+
+    with ThreadPool(os.cpu_count()) as threads:     # pandoc is a process of its own
+        threads.map(write, [i for i, (_, name, _) in enumerate(items) if name in pages], chunksize=1)
     trim_doclinks(out)
     bad += [f'{p.path.name}: {b}' for p, _ in pages.values() for b in p.bad]
-    return bad + list(check_html(out))
+    from reference import missing
+    return bad + list(check_html(out)) + list(missing(out))
 
 
 def readme(check):
@@ -394,6 +413,7 @@ def readme(check):
     stale = [str(f.relative_to(ROOT)) for f, b in files.items() if not f.exists() or f.read_bytes() != b]
     stale += [str(f.relative_to(ROOT)) for f in (CFG.nbs_path / 'figures').glob('*') if f not in files]
     if check:
+        p.bad += pasted(text)
         p.bad += [f'{s} is not that of {CFG.readme_nb}: run  python .ci/docs.py readme' for s in stale]
     else:
         shutil.rmtree(CFG.nbs_path / 'figures', ignore_errors=True)
@@ -401,6 +421,17 @@ def readme(check):
             f.parent.mkdir(exist_ok=True)
             f.write_bytes(b)
     return [f'{CFG.readme_nb}: {b}' for b in p.bad + [f'pandoc: {w}' for w in warned]]
+
+
+def pasted(text):
+    "Run the README's Python blocks one after the other, in one new session, as a reader pastes them."
+    blocks = re.findall(r'^```python\n(.*?)^```$', text, flags=re.M | re.S)
+    script = ''.join(f"print('block {i}', flush=True)\n{b}\n" for i, b in enumerate(blocks, 1))
+    with tempfile.TemporaryDirectory() as d:
+        env = {**os.environ, 'PYTHONPATH': str(ROOT), 'MPLBACKEND': 'agg'}
+        r = subprocess.run([sys.executable, '-c', script], cwd=d, env=env, capture_output=True, text=True, timeout=600)
+    last = (r.stdout.strip().splitlines() or ['no block'])[-1]
+    return [f'README.md: its Python fails as pasted, after {last}: {r.stderr.strip().splitlines()[-1]}'] if r.returncode else []
 
 
 def main(cmd, arg=''):

@@ -15,9 +15,9 @@ else:
         from execnb.nbio import nb2str, read_nb
         from nbdev.config import get_config
         from nbdev.doclinks import _nbpath2html
-        from nbdev.processors import FilterDefaults
+        from reference import Filter
         nb, cfg = read_nb(src), get_config()
-        FilterDefaults()(nb)
+        Filter()(nb)
     out, base = nb2str(nb), f"{cfg.doc_host}{cfg.doc_baseurl}/"
     for p in nbs: out = out.replace(f"{base}{_nbpath2html(p).name}", p.name)   # links Quarto can follow offline
     sys.stdout.write(fold(out))

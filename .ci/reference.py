@@ -1,0 +1,269 @@
+"""The reference inside the pages: what `show_doc` prints, and where a name in backticks leads.
+
+`Filter` is nbdev's filter with three changes. An entry is a signature and a table of parameters (nbdev prints comments in which
+backticks stay raw); the entry of a class is followed by one for each public method; and names that the door of a chapter defines,
+or only hands on, are looked up too (nbdev's index leaves out every `__init__`).
+"""
+import importlib
+import inspect
+import re
+import sys
+from dataclasses import MISSING
+from functools import lru_cache
+
+import nbdev.processors
+import nbdev.showdoc
+from fastcore.docments import docments
+from nbdev.config import get_config
+from nbdev.doclinks import NbdevLookup, _nbpath2html
+from nbdev.processors import FilterDefaults
+
+CFG = get_config()
+LIB, BASE = CFG.lib_name, f'{CFG.doc_host}{CFG.doc_baseurl}/'
+PAGES = {}      # module → page of the site
+for path in CFG.nbs_path.glob('*.ipynb'):
+    if found := re.search(r'"#\| *default_exp (\S+?)(?:\\n)?"', path.read_text(encoding='utf-8')):
+        module = f'{LIB}.{found[1]}'.removesuffix('.__init__')
+        PAGES[module] = _nbpath2html(path).name
+explained = set()       # names that the page itself calls `show_doc` for
+here = ''               # module that the page exports; empty in a story
+
+
+def own(o):
+    "Whether a class is of this package, or defined in the page that runs."
+    return o.__module__ == '__main__' or o.__module__.split('.')[0] == LIB
+
+
+def members(cls):
+    "Name and function of the public methods and properties of a class, those of the package's base classes too."
+    found = {}
+    for c in reversed([c for c in cls.__mro__ if own(c)]):
+        found.update({k: f for k, f in vars(c).items() if k[0] != '_'})
+    for k, f in found.items():
+        f = getattr(f, 'func', f) if type(f).__name__ == 'cached_property' else f
+        f = getattr(f, '__func__', f)
+        if isinstance(f, property) or inspect.isfunction(f):
+            yield k, f
+
+
+def public(module):
+    "Classes and functions that the page of a module explains: those it defines and lets others import."
+    names = getattr(module, '__all__', ())
+    return {n: o for n in names if n[0] != '_' and (inspect.isclass(o := getattr(module, n)) or inspect.isfunction(o))
+            and o.__module__ == module.__name__ and o.__name__ == n}
+
+
+@lru_cache(None)
+def complete():
+    "nbdev's index of names, and what it leaves out: doors, inherited methods, names that a door hands on."
+    syms = NbdevLookup().syms
+    for m in sorted(PAGES, key=lambda m: m.count('.')):
+        module = importlib.import_module(m)
+        for n in getattr(module, '__all__', ()):
+            o = getattr(module, n, None)
+            there = getattr(o, '__module__', None)
+            if not (inspect.isclass(o) or inspect.isfunction(o)) or there not in PAGES:
+                continue
+            file = inspect.getsourcefile(sys.modules[there])
+            py = file[file.rindex(f'{LIB}/' if '/' in file else f'{LIB}\\'):].replace('\\', '/')
+            names = [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]
+            for name in names:
+                entry = (f'{BASE}{PAGES[there]}#{name.lower()}', py, f'{CFG.git_url}/blob/{CFG.branch}/{py}')
+                syms.setdefault(f'{m}.{name}', entry)
+                syms.setdefault(name, entry)
+
+
+def missing(site):
+    "Public classes, functions, methods and properties without an entry on the page that defines them, or out of its contents."
+    for m, page in PAGES.items():
+        module = importlib.import_module(m)
+        text = (site / page).read_text(encoding='utf-8') if (site / page).exists() else ''
+        contents = text[text.rfind('<nav class="toc"'):]
+        for n, o in public(module).items():
+            for name in [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]:
+                if text and f' id="{name.lower()}"' not in text:
+                    yield f'{page}: `{m}.{name}` has no entry'
+                elif text and f'href="#{name.lower()}"' not in contents:
+                    yield f'{page}: `{m}.{name}` has no line in the contents'
+
+
+def kind(anno):
+    "A type as people write it."
+    if anno is inspect.Parameter.empty:
+        return ''
+    text = anno if isinstance(anno, str) else inspect.formatannotation(anno)
+    text = re.sub(r'numpy\.ndarray\[tuple\[(?:typing\.)?Any, \.\.\.\], numpy\.dtype\[(.*?)\]\]', r'NDArray[\1]', text)
+    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])|^'|'$|<class '|'>", '', text)
+
+
+def value(default):
+    "A default as people write it."
+    if default is MISSING or type(default).__name__ == '_HAS_DEFAULT_FACTORY_CLASS':
+        return '…'
+    text = default.__name__ if inspect.isfunction(default) or inspect.isclass(default) else repr(default)
+    return text if len(text) <= 60 else '…'
+
+
+def signature(o):
+    try:
+        return inspect.signature(o, eval_str=True)
+    except (NameError, TypeError, ValueError):
+        return inspect.signature(o)
+
+
+def meanings(o):
+    "The comment of each parameter, of a dataclass's inherited fields too."
+    found = {}
+    for c in reversed(o.__mro__) if inspect.isclass(o) else [o]:
+        if c is o or own(c):
+            try:
+                found.update({k: d.docment for k, d in docments(c, full=True).items() if d.docment})
+            except (AttributeError, TypeError, OSError, IndexError):
+                pass
+    return found
+
+
+def table(o, sig):
+    "Parameters, types, defaults and meanings: one row each; columns that would be empty are left out."
+    said = meanings(o)
+    rows = []
+    for p in sig.parameters.values():
+        if p.name in ('self', 'cls'):
+            continue
+        star = {p.VAR_POSITIONAL: '*', p.VAR_KEYWORD: '**'}.get(p.kind, '')
+        default = '' if p.default is p.empty else f'`{value(p.default)}`'
+        rows.append([f'`{star}{p.name}`', kind(p.annotation), default, said.get(p.name, '')])
+    back = kind(sig.return_annotation)
+    if not inspect.isclass(o) and (said.get('return') or back not in ('', 'None')):
+        rows.append(['returns', back, '', said.get('return', '')])
+    if not rows:
+        return ''
+    columns = [('name', 18), ('type', 24), ('default', 14), ('meaning', 60)]
+    keep = [i for i in range(4) if i == 0 or any(r[i] for r in rows)]
+    line = lambda r: '| ' + ' | '.join(r[i] for i in keep) + ' |'
+    cell = lambda s: ' '.join(s.split()).replace('|', '\\|') if '`' not in s else protect(' '.join(s.split()))
+    rows = [[r[0], f'`{r[1]}`' if r[1] else '', r[2], cell(r[3])] for r in rows]
+    dashes = '|' + '|'.join('-' * columns[i][1] for i in keep) + '|'
+    return '\n'.join([line([c for c, _ in columns]), dashes, *map(line, rows)])
+
+
+def protect(text):
+    "Escape the bars that stand outside code."
+    return ''.join(s if s.startswith('`') else s.replace('|', '\\|') for s in re.split(r'(`[^`]*`)', text))
+
+
+class Entry:
+    "One name of the reference: heading with its anchor, link to the source, signature, sentence, table; then a class's methods."
+
+    def __init__(self, sym, name=None, title_level=3):
+        self.sym = getattr(sym, '__wrapped__', sym) if not inspect.isclass(sym) else sym
+        self.name, self.level = name or getattr(sym, '__qualname__', None) or sym.fget.__qualname__, title_level
+
+    def source(self):
+        f = getattr(self.sym, 'fget', None) or getattr(self.sym, '__func__', self.sym)
+        there = f.__module__ if f.__module__ in PAGES else here
+        file = CFG.config_path / (there.replace('.', '/') + '.py')
+        file = file if file.exists() else file.with_suffix('') / '__init__.py'
+        name, line = f.__qualname__.split('.')[-1], ''
+        if file.exists():
+            text = file.read_text(encoding='utf-8').split('\n')
+            outer = f.__qualname__.split('.')[0]
+            at = [i for i, x in enumerate(text, 1) if re.match(rf'(class|def) {outer}\b', x)]
+            at += [i for i, x in enumerate(text, 1) if at and i > at[0] and re.match(rf'    def {name}\b', x)][:1]
+            line = f'#L{at[-1]}' if at else ''
+        return f'{CFG.git_url}/blob/{CFG.branch}/{file.relative_to(CFG.config_path).as_posix()}{line}'
+
+    def one(self):
+        f = getattr(self.sym, 'fget', None) or self.sym
+        yield '---' if self.level == 3 else ''
+        yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
+        yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{self.name.lower()}}}'
+        try:
+            sig = signature(f)
+        except (TypeError, ValueError):
+            sig = None
+        if isinstance(self.sym, property):
+            yield f'```python\n{self.name}: {kind(sig.return_annotation) if sig else "Any"}\n```'
+        elif sig is not None:
+            args = [p.replace(annotation=p.empty) for p in sig.parameters.values() if p.name not in ('self', 'cls')]
+            bare = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
+            text = str(sig.replace(parameters=bare, return_annotation=sig.empty))
+            yield f'```python\n{wrapped(self.name, text)}\n```'
+        doc = inspect.cleandoc(f.__doc__ or '')
+        if doc and not doc.startswith(f'{f.__name__}('):
+            yield doc
+        if sig is not None and not isinstance(self.sym, property):
+            yield table(f, sig)
+
+    def _repr_markdown_(self):
+        parts = list(self.one())
+        if inspect.isclass(self.sym):
+            for k, f in members(self.sym):
+                name = f'{self.name}.{k}'
+                if name not in explained:
+                    parts += Entry(f, name, self.level + 1).one()
+        return '\n\n'.join(p for p in parts if p)
+
+    def __repr__(self):
+        return self.name
+
+
+class Shown:
+    "A default that prints as its text."
+
+    def __init__(self, text):
+        self.text = text
+
+    def __repr__(self):
+        return self.text
+
+
+def wrapped(name, text, width=88):
+    "A call on one line, or one line for as many arguments as fit."
+    if len(name + text) <= width:
+        return name + text
+    lines, args = ['    '], re.findall(r'(?:[^,(\[{]|\([^)]*\)|\[[^\]]*\]|\{[^}]*\})+', text[1:-1])
+    for i, a in enumerate(args):
+        a = a.strip() + (',' if i < len(args) - 1 else '')
+        if len(lines[-1]) + len(a) > width:
+            lines.append('    ')
+        lines[-1] += a if lines[-1].isspace() else ' ' + a
+    return '\n'.join([f'{name}(', *lines, ')'])
+
+
+def show_doc(sym, renderer=None, name=None, title_level=3):
+    "The entry of a name."
+    return Entry(sym, name, title_level)
+
+
+class add_show_docs(nbdev.processors.add_show_docs):
+    "Remember what a page explains itself, and which module it exports."
+
+    def begin(self):
+        global here
+        super().begin()
+        text = '\n'.join(c.source for c in self.nb.cells if c.cell_type == 'code')
+        for c in list(self.nb.cells):
+            if getattr(c, 'has_sd', False) and re.match(r'show_doc\(_', c.source):
+                self.nb.cells.remove(c)     # `__getattr__` of a door
+            elif not getattr(c, 'has_sd', False):
+                explained.update(re.findall(r'^show_doc\(([\w.]+)', c.source, flags=re.M))
+        found = re.search(r'^#\| *default_exp (\S+)', text, flags=re.M)
+        here = f'{LIB}.{found[1]}'.removesuffix('.__init__') if found else ''
+        taken = {n.lower() for n in (*explained, *(public(importlib.import_module(here)) if here else ()))}
+        for c in self.nb.cells:
+            if c.cell_type == 'markdown':       # a heading in prose leaves its anchor to the entry of the same name
+                c.source = re.sub(r'^(#+ +)([\w ]+)$', lambda m: m[0] + (f' {{#about-{a}}}' if (a := slug(m[2])) in taken else ''), c.source, flags=re.M)
+
+
+def slug(heading):
+    return heading.strip().lower().replace(' ', '-')
+
+
+class Filter(FilterDefaults):
+    "nbdev's filter, with this reference."
+
+    def base_procs(self):
+        complete()
+        nbdev.showdoc.show_doc = show_doc
+        return [add_show_docs if p.__name__ == 'add_show_docs' else p for p in super().base_procs()]
