@@ -37,7 +37,8 @@ def sorted_rows(
 ) -> pd.DataFrame:  # times read, sorted by series and time
     "Read the times of a table and sort its rows."
     frame, spec = typed_table(table.frame), table.spec
-    for line in faults(frame, spec.series, spec.time, {}, time_format=time_format).values(): raise InputError(line)
+    targets = dict.fromkeys(spec.targets, 'target')
+    for line in faults(frame, spec.series, spec.time, targets, time_format=time_format).values(): raise InputError(line)
     frame = frame.assign(**{spec.time: read_times(frame[spec.time], time_format, frame[spec.series])})
     return frame.sort_values([spec.series, spec.time], kind='stable', ignore_index=True)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from .terminal import fit_width
-from ..core import InputError, nearest, plain_json, write_whole
+from ..core import InputError, csv_text, nearest, plain_json, write_whole
 from ..data import read_table
 from ..forecast import Forecaster
 
@@ -35,9 +35,9 @@ def run_predict(
     history = _chosen(read_table(args.data) if args.data else f.history_, f.trained_.base.series, args.series)
     ahead = f.predict(history, read_table(args.future) if args.future else None)
     if args.out and Path(args.out).suffix in ('.parquet', '.pq'): write_whole(args.out, ahead.to_parquet())
-    elif args.out: write_whole(args.out, ahead.to_csv(index=False).encode())
+    elif args.out: write_whole(args.out, csv_text(ahead).encode())
     if args.json: print(json.dumps(plain_json(ahead.astype({f.trained_.base.time: str}).to_dict('records')), indent=1))
-    elif not args.out: print(ahead.to_csv(index=False), end='')
+    elif not args.out: print(csv_text(ahead), end='')
     return 0
 
 # %% ../../nbs/97_cli.predict.ipynb #eb19a609
@@ -47,7 +47,7 @@ def run_backtest(
     "Score a trained run at several points of the past."
     if args.data is None: raise InputError('a backtest needs a table with outcomes, --data is missing: name the file of the run or a newer one')
     scores = Forecaster.load(args.run).backtest(read_table(args.data), folds=args.folds)
-    if args.out: write_whole(args.out, scores.to_csv().encode())
+    if args.out: write_whole(args.out, csv_text(scores, index=True).encode())
     if args.json: print(json.dumps(plain_json(scores.reset_index().to_dict('records')), indent=1))
     else:
         for fold, table in scores.groupby(level=0):

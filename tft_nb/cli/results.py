@@ -14,7 +14,7 @@ import pandas as pd
 
 from .job import Job
 from .report import Folded, report_page
-from ..core import InputError, environment, plain_json, write_whole
+from ..core import InputError, csv_text, environment, plain_json, write_whole
 from ..forecast import Forecaster, importance, plot_fans, plot_importance
 from ..forecast.judge import calibrated_on, compare, score_targets
 from ..model import TFT
@@ -132,8 +132,8 @@ def finish(
     ahead, result['note'] = next_forecast(forecaster)
     forecaster.save(job.folder)
     files = {'metrics.json': json.dumps(result, indent=1, allow_nan=False),
-             'scores.csv': forecaster.scores_.to_csv(), 'epochs.csv': history.epochs.to_csv(index=False),
-             'steps.csv': history.steps.to_csv(index=False), 'report.html': report(job, monitor, facts, forecaster, forecasts, ahead)}
-    if ahead is not None: files['forecast.csv'] = ahead.to_csv(index=False)
+             'scores.csv': csv_text(forecaster.scores_, index=True), 'epochs.csv': csv_text(history.epochs),
+             'steps.csv': csv_text(history.steps), 'report.html': report(job, monitor, facts, forecaster, forecasts, ahead)}
+    if ahead is not None: files['forecast.csv'] = csv_text(ahead)
     for name, text in files.items(): write_whole(job.folder / name, text.encode())
     return result

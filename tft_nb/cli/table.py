@@ -15,11 +15,20 @@ from pathlib import Path
 import pandas as pd
 
 from ..core import InputError
-from ..data import PanelSpec, load_stocks, read_table, stock_features, stock_spec
+from ..data import PanelSpec, load_stocks, read_table, stock_features, stock_spec, wide_cure
 from ..forecast.path import STAND_INS, roles
 
 # %% ../../nbs/93_cli.table.ipynb #d292bb77
 ROLES = ('series', 'time', 'target', 'known', 'static', 'observed', 'category')      # options that describe a table
+
+
+def _cure(df: pd.DataFrame, name: str, time: str | None) -> str:
+    "What to do where no column is named for a role; a table without series may be a wide one."
+    wide = wide_cure(df, time) if name == 'series' else ''
+    columns = ', '.join(map(str, df.columns[:20]))
+    if not wide: return f'name one of {columns}'
+    return ('the table seems to have one column for each series: make it long, '
+            f"{wide}, and name --series series --target value; or, if it is one series, name it: df.assign(series='one')")
 
 
 def table_roles(
@@ -33,8 +42,7 @@ def table_roles(
         series, time, target = (given or name for given, name in zip((series, time, target), STAND_INS, strict=True))
     for name, value in (('series', series), ('time', time), ('target', target)):
         if not value:
-            columns = ', '.join(map(str, df.columns[:20]))
-            raise InputError(f'--data needs --series, --time and --target, --{name} is missing: name one of {columns}')
+            raise InputError(f'--data needs --series, --time and --target, --{name} is missing: {_cure(df, name, time)}')
     spec = roles(df, series, time, target, args.known, args.observed, args.static)
     return _replace(spec, category=tuple(args.category)) if args.category else spec
 

@@ -5,12 +5,14 @@
 # %% auto #0
 __all__ = ['InputError', 'RunStopped', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'write_whole', 'check_machine',
            'environment', 'keep_memory', 'pick_device', 'seed_everything', 'IQR', 'evaluating', 'robust_spread',
-           'ProcessLost', 'from_first', 'join_processes', 'rank', 'together', 'world', 'make_callable']
+           'ProcessLost', 'from_first', 'join_processes', 'rank', 'together', 'world', 'make_callable', 'csv_text',
+           'label_text']
 
 # %% ../../nbs/09_core.ipynb #c6ace895
 from .doors import make_callable
 from .errors import InputError, RunStopped, check_range, nearest
 from .files import plain_json, put_bytes, write_whole
+from .names import csv_text, label_text
 from .machine import check_machine, environment, keep_memory, pick_device, seed_everything
 from .numbers import IQR, evaluating, robust_spread
 from .processes import ProcessLost, from_first, join_processes, rank, together, world
@@ -18,4 +20,4 @@ from .processes import ProcessLost, from_first, join_processes, rank, together, 
 _all_ = ['InputError', 'RunStopped', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'write_whole',
          'check_machine', 'environment', 'keep_memory', 'pick_device', 'seed_everything', 'IQR', 'evaluating',
          'robust_spread', 'ProcessLost', 'from_first', 'join_processes', 'rank', 'together', 'world',
-         'make_callable']
+         'make_callable', 'csv_text', 'label_text']

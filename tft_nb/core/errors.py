@@ -8,6 +8,7 @@ __all__ = ['InputError', 'RunStopped', 'nearest', 'check_range']
 # %% ../../nbs/00_core.errors.ipynb #c52fc39c
 import difflib
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,11 +44,19 @@ def check_range(
     "Raise an `InputError` unless a setting is a finite number within its range."
     number: Any = value
     kind = int if whole else (int, float)
-    sound = isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(number)
+    sound = isinstance(value, kind) and not isinstance(value, bool)
+    sound = sound and abs(number) <= sys.float_info.max      # not NaN, not infinite
     sound = sound and low <= number <= high
     sound = sound and not (above and number == low) and not (below and number == high)
     if not sound:
-        raise InputError(f'{name} must be {_range(low, high, whole, above, below)}, got {value!r}: pass another')
+        got = _shown(value)
+        raise InputError(f'{name} must be {_range(low, high, whole, above, below)}, got {got}: pass another')
+
+
+def _shown(value: object) -> str:
+    "A value as Python writes it; of a huge whole number, its number of bits."
+    huge = isinstance(value, int) and abs(value) > sys.float_info.max
+    return f'a whole number of {value.bit_length():,} bits' if huge else repr(value)  # type: ignore[attr-defined]
 
 
 def _range(low: float, high: float, whole: bool, above: bool, below: bool) -> str:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..core import InputError
 from .calendar import steps_between
-from .faults import PanelSpec, check_columns, found_faults, is_real, maybe_codes
+from .faults import PanelSpec, check_columns, check_single, found_faults, is_real, maybe_codes
 from .table import as_text, typed_table
 from .times import read_times
 
@@ -163,6 +163,7 @@ def _checked(df: Any, spec: PanelSpec, max_gap: float | None, vocabulary: Mappin
     frame = _with_kinds(typed_table(df), spec, vocabulary)
     if len(frame) < 2:
         raise InputError(f'a panel needs at least 2 rows, got {len(frame)}: give more rows')
+    check_single(frame[spec.series])
     times = read_times(frame[spec.time], time_format, frame[spec.series])
     found = found_faults(frame, spec.series, times, spec.roles, trained=vocabulary is not None)
     for c in [] if vocabulary is None else [c for c in spec.inputs if c not in vocabulary and c != spec.series and not is_real(frame[c])]:

@@ -58,11 +58,10 @@ def _object(x: pd.Series) -> pd.Series:
     if kind == 'string': return as_text(x)
     if kind == 'boolean': return as_text(x).astype('category')
     if kind in ('integer', 'floating', 'decimal', 'mixed-integer-float', 'empty'):
-        return _number(
-            x.astype('int64')
-            if kind == 'integer' and not x.isna().any()
-            else x.astype('float64')
-        )
+        whole = kind == 'integer' and not x.isna().any()
+        try: return _number(x.astype('int64' if whole else 'float64'))
+        except OverflowError:      # a whole number beyond them
+            return pd.to_numeric(x.astype(str), errors='coerce').astype('float64')
     if kind in ('date', 'datetime', 'datetime64'):
         zones = {getattr(v, 'tzinfo', None) for v in x.dropna()}
         return pd.to_datetime(x, utc=len(zones) > 1)
@@ -131,9 +130,13 @@ def typed_table(
     )
 
 # %% ../../nbs/11_data.table.ipynb #a1944a35
+_OTHER = ('.xlsx', '.xls', '.ods', '.json', '.feather', '.h5', '.pkl', '.zip')      # other programs' files
+
+
 def _load(path: Path) -> tuple[pd.DataFrame, list[Any]]:
     "The table of a file, and the names as they stand in its header."
-    if path.suffix in ('.parquet', '.pq'):
+    if path.suffix.lower() in _OTHER: raise ValueError(f'it is {path.suffix}')
+    if path.suffix.lower() in ('.parquet', '.pq'):
         df = _with_index(pd.read_parquet(path))
         return df, list(df)
     return pd.read_csv(path, low_memory=False), pd.read_csv(
@@ -154,10 +157,10 @@ def read_table(
     except Exception as e:       # every reader has errors of its own; the user needs one line
         reason = (str(e) or type(e).__name__).splitlines()[0]
         raise InputError(f'{str(path)!r} must be a readable CSV or Parquet table ({reason}): '
-                         'write it anew, or name another file') from None
+                         'save it as CSV in UTF-8, or as Parquet, or name another file') from None
     _check_layout(df, names, str(path))
     if df.empty:
-        raise InputError(f'a data file must have rows, {str(path)!r} has none')
+        raise InputError(f'a data file must have rows, {str(path)!r} has none: name another file')
     saved = pd.isna(names[0]) and df.iloc[:, 0].tolist() == list(range(len(df)))
     if saved:
         warnings.warn(

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..core import InputError
 from .calendar import steps_between
-from .table import typed
+from .table import as_text, typed
 
 # %% ../../nbs/13_data.times.ipynb #75bfd7a2
 _ORDERS = (
@@ -151,6 +151,7 @@ def _stamp_text(value: Any) -> str:
 # %% ../../nbs/13_data.times.ipynb #f0b77627
 _ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?.*)?)?'
 _QUARTER = r'(\d{4})[- ]?Q([1-4])'
+_WEEK = r'(\d{4})-?W(\d\d?)(?:-?([1-7]))?'
 
 
 def read_times(
@@ -163,7 +164,8 @@ def read_times(
     if pd.api.types.is_datetime64_any_dtype(t): return t
     group = np.zeros(len(t), np.int64) if series is None else pd.factorize(series)[0]
     if pd.api.types.is_numeric_dtype(t): return _numbers(t, format, group)
-    if t.dtype == object and pd.api.types.infer_dtype(t) != 'string':
+    if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
+    if pd.api.types.infer_dtype(t, skipna=True) != 'string':
         return pd.Series(pd.NaT, t.index, name=t.name)
     place, words = pd.factorize(t.str.strip())
     words = pd.Series(np.array(words, object)).astype(t.dtype)
@@ -179,23 +181,32 @@ def _spread(kinds: pd.Series, place: np.ndarray, t: pd.Series) -> pd.Series:
     ]
     return found.set_axis(t.index).rename(t.name)
 
+# %% ../../nbs/13_data.times.ipynb #5b533ab1
+def _quarters(parts: pd.DataFrame) -> pd.Series:
+    "The first day of each quarter, from its year and number."
+    months = (3 * parts[1].astype(int) - 2).astype(str)
+    return pd.to_datetime(parts[0] + '-' + months, format='%Y-%m')
+
+
+def _weeks(parts: pd.DataFrame) -> pd.Series:
+    "A day of each week, from year, week and weekday (1 is Monday); missing where the year has no such week."
+    text = parts[0] + '-W' + parts[1].str.zfill(2) + '-' + parts[2].fillna('1')
+    days = pd.to_datetime(parts[0] + '-01-04') + pd.to_timedelta(
+        7 * parts[1].astype(int) - 7 + parts[2].fillna('1').astype(int) - 1, unit='D'
+    )
+    found = days - pd.to_timedelta(pd.to_datetime(parts[0] + '-01-04').dt.day_of_week, unit='D')
+    return found.where(found.dt.strftime('%G-W%V-%u') == text)
+
+
+_PERIODS = (('quarter', _QUARTER, _quarters), ('ISO week', _WEEK, _weeks))
+
 # %% ../../nbs/13_data.times.ipynb #6d335954
 def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series]]:
     "The formats that read all distinct texts, with what they read; else the one that reads most."
     if not len(words): return []
     if format: return [(format, _read(words, format))]
-    quarter = words.str.fullmatch(_QUARTER)
-    if quarter.all():
-        return [
-            (
-                'quarter',
-                pd.Series(
-                    pd.PeriodIndex(
-                        words.str.replace('[- ]', '', regex=True), freq='Q'
-                    ).to_timestamp()
-                ),
-            )
-        ]
+    for name, pattern, read in _PERIODS:
+        if words.str.fullmatch(pattern).all(): return [(name, read(words.str.extract(f'^{pattern}$')))]
     iso = words.str.fullmatch(_ISO)
     if iso.mean() >= 0.5: return [('ISO8601', _read(words.where(iso), 'ISO8601'))]
     found = [

@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 
 from ..core import InputError
-from ..data import Panel, PanelSpec, Windows, check_column, faults, read_times
+from ..data import Panel, PanelSpec, Windows, as_text, check_column, faults, read_times
+from ..data.faults import check_long, check_single
 from ..data.table import typed_table
 from ..normalize import NormalizationError, Normalizer, clipped, scale_by
 from ..verify import Verification, verify
@@ -37,6 +38,7 @@ def roles(
 ) -> PanelSpec:  # roles of the columns
     "Give every column of a table its role."
     targets = (target,) if isinstance(target, str) else tuple(target)
+    check_long(df, series, time, targets[0])
     for c in (series, time, *targets, *known, *static, *(observed or ())):
         if c not in STAND_INS: check_column(df, c)
     taken = {series, time, *targets, *known, *static}
@@ -79,7 +81,8 @@ def fit_normalizers(
 def _named_rows(frame: pd.DataFrame, spec: PanelSpec, numbers: Sequence[str]) -> pd.DataFrame:
     "Rows named by series and time, numbers as they are, categories as text."
     keys = [frame[c] for c in (spec.series, spec.time) if c not in STAND_INS]
-    words = frame[[c for c in frame if c not in (spec.series, spec.time, *numbers)]].astype(str)
+    words = frame[[c for c in frame if c not in (spec.series, spec.time, *numbers)]]
+    words = words.apply(as_text).fillna('(missing)')      # a kind of its own
     rows = pd.concat([frame[list(dict.fromkeys([spec.series, *numbers]))], words], axis=1)
     if not keys: return rows
     return rows.set_axis(pd.MultiIndex.from_arrays(keys, names=[None] * len(keys)), axis=0)
@@ -205,12 +208,14 @@ def prepare(
 def _readable(df: pd.DataFrame, spec: PanelSpec, time_format: str | None) -> tuple[pd.DataFrame, dict[str, str]]:
     "The rows and columns that can be read, in time order within series, and what a training would refuse."
     series, time = spec.series, spec.time
+    if series in df: check_single(df[series])
     for c in STAND_INS:
         if c in df: raise InputError(f'{c!r} stands for a column that is not there, the table has it: rename it')
     if series in STAND_INS: df = df.assign(**{series: 0})
     if time in STAND_INS: df = df.assign(**{time: df.groupby(series, dropna=False).cumcount()})
+    df = df.assign(**{c: as_text(df[c]).astype('category') for c in spec.category})
     columns = {c: role for c, role in spec.roles.items() if c not in STAND_INS}
-    found = too_many_kinds(df, spec) | faults(df, series, time, columns, category=spec.category, time_format=time_format)
+    found = too_many_kinds(df, spec) | faults(df, series, time, columns, time_format=time_format)
     odd = [c for c in found if c in columns and c != series and not pd.api.types.is_numeric_dtype(df[c])]
     df = df.assign(**{time: read_times(df[time], time_format, df[series])}).dropna(subset=[series, time]).sort_values([series, time])
     return df[list(dict.fromkeys((series, time, *columns)))].drop(columns=odd), found

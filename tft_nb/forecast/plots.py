@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..core import label_text
 from ..data import Windows
 from .score import median_place, quantile_name
 
@@ -55,7 +56,7 @@ def plot_fans(
         for i in mine: _draw_fan(ax, times[rows[i]], forecast[i], quantiles)
         seen = rows[mine].reshape(-1)
         ax.plot(times[seen], values[seen], color='black', lw=0.8)
-        ax.set(title=str(name), ylabel=target)
+        ax.set(title=label_text(name), ylabel=label_text(target))
     _draw_legend(axes[0, 0], quantiles)
     return fig
 
@@ -80,7 +81,7 @@ def plot_forecast(
         ahead = forecast[forecast[series] == name]
         ax.plot(past[time].to_numpy(), past[target].to_numpy(), color='black', lw=0.8)
         _draw_fan(ax, ahead[time].to_numpy(), ahead[list(columns)].to_numpy(float), quantiles)
-        ax.set(title=str(name), ylabel=target)
+        ax.set(title=label_text(name), ylabel=label_text(target))
         ax.tick_params(axis='x', labelrotation=20)
     _draw_legend(axes[0, 0], quantiles)
     return fig
@@ -98,7 +99,7 @@ def plot_importance(
                              sharex=True, layout='constrained')
     for ax, group in zip(axes[:, 0], groups):
         t = table[table.group == group].sort_values('weight')
-        ax.barh(t.variable, t.weight, color='C0')
+        ax.barh(t.variable.map(label_text), t.weight, color='C0')
         ax.set(title=group + (' (two variables: nearly a switch)' if len(t) == 2 else ''))
     axes[-1, 0].set(xlabel='mean selection weight (share of its group)')
     return fig

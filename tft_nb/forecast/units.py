@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..core import evaluating
 from ..data import Panel, Windows
 from .cheap import to_raw
+from ..model.config import check_kinds
 from ..normalize import Normalizer
 
 # %% ../../nbs/84_forecast.units.ipynb #e8dec8db
@@ -124,6 +125,7 @@ def predict(
 ) -> dict[str, np.ndarray]:  # target → `(window, horizon, quantile)` in its own unit, quantiles in increasing order
     "Forecast every window."
     source = windows if isinstance(windows, InUnits) else InUnits(windows)
+    if hasattr(model, 'config'): check_kinds(model.config, source.windows.panel)      # type: ignore[arg-type]
     names, parts = source.windows.panel.spec.targets, []
     with evaluating(model):
         for i in range(0, len(source), batch_size):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..core import label_text
 from .signs import SignBounds
 from ..train import History
 
@@ -98,7 +99,7 @@ def plot_hearing(
     import seaborn as sns
     ax = _axes(ax)
     s = statistics.sort_values('effect', ascending=False).head(top)
-    sns.barplot(s, x='effect', y='column', ax=ax, color=COLORS['valid'])
+    sns.barplot(s.assign(column=s.column.map(label_text)), x='effect', y='column', ax=ax, color=COLORS['valid'])
     ax.set(xlabel='change of the forecast when shuffled', ylabel='')
     return ax
 
