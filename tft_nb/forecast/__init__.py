@@ -267,7 +267,7 @@ def _plot(t: Trained, history: pd.DataFrame, forecast: Any, count: int) -> Any:
     names = [quantile_name(q) for q in quantiles]
     return plot_forecast(history, ahead, t.base.series, t.base.time, y, quantiles, names, count)
 
-# %% ../../nbs/89_forecast.ipynb #08921e42
+# %% ../../nbs/89_forecast.ipynb #ecc7c113
 def _state(f: Forecaster) -> dict[str, Any]:
     "Everything but the weights, in plain JSON types."
     t = f.trained_
@@ -296,7 +296,7 @@ def _restored(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Forecaste
     f.history_ = sorted_rows(past.assign(**{spec.time: read_times(past[spec.time])}), spec.series, spec.time)
     return f
 
-
+# %% ../../nbs/89_forecast.ipynb #6e868e59
 def _card(f: Forecaster) -> str:
     "The card of a fitted forecaster, with the options that are no defaults."
     quiet = {'spec', 'series', 'time', 'target', 'known', 'observed', 'static', 'encoder', 'horizon', 'device', 'show', 'plan'}

@@ -26,7 +26,7 @@ def use_lines(
         ask = 'model.predict(known_future=plan)', f'plan: a table with {names} of the next {h} steps'
     return ['from tft_nb import Forecaster', "model = Forecaster.load('.')  # this folder", f'print({ask[0]})  # {ask[1]}']
 
-# %% ../../nbs/88d_forecast.card.ipynb #93d5643e
+# %% ../../nbs/88d_forecast.card.ipynb #e593be79
 _HEAD = '---\nlibrary_name: tft_nb\ntags:\n- time-series-forecasting\n---\n# Forecaster'      # a model hub reads it
 
 
@@ -46,13 +46,17 @@ def model_card(
 ) -> str:  # Markdown
     "Write a model's card."
     b, c = t.base, t.config
-    chosen = ', '.join(f'{k}={v!r}' for k, v in options.items())
+    chosen = ', '.join(f'{k}={v!r}' for k, v in options.items()) or 'all defaults'
     members = f', {len(t.models)} networks whose quantiles are averaged' if len(t.models) > 1 else ''
-    kept = 'Intervals were calibrated on validation windows: a regime that they never saw can break them.' if t.calibration else \
-        'Intervals were not calibrated.'
-    return '\n'.join([
-        _HEAD, '', f'A Temporal Fusion Transformer forecasts {", ".join(b.targets)} of each `{b.series}`, {c.horizon} steps ahead, from '
-        f'{c.encoder} past steps ({t.calendars.common.name}, column `{b.time}`).', '', '## How good', *verdicts, '', '```',
-        score_text(scores), '```', '', '## Use', '```python', *use_lines(t), '```', '', '## Data', *_inputs(t), '', '```', parts.to_string(), '```', '',
-        '## Training', f'Width {c.hidden}{members}. Options: {chosen or "all defaults"}.', '',
-        '## Limits', f'At least {t.least} rows of history. Series that training never saw are forecast as unknown ones. {kept}', ''])
+    kept = 'Intervals were not calibrated.'
+    if t.calibration: kept = 'Intervals were calibrated on validation windows: a regime that they never saw can break them.'
+    lines = [
+        _HEAD, '',
+        f'A Temporal Fusion Transformer forecasts {", ".join(b.targets)} of each `{b.series}`, {c.horizon} steps ahead, from '
+        f'{c.encoder} past steps ({t.calendars.common.name}, column `{b.time}`).', '',
+        '## How good', *verdicts, '', '```', score_text(scores), '```', '',
+        '## Use', '```python', *use_lines(t), '```', '',
+        '## Data', *_inputs(t), '', '```', parts.to_string(), '```', '',
+        '## Training', f'Width {c.hidden}{members}. Options: {chosen}.', '',
+        '## Limits', f'At least {t.least} rows of history. Series that training never saw are forecast as unknown ones. {kept}', '']
+    return '\n'.join(lines)
