@@ -88,7 +88,8 @@ class Calibration:
         forecast: np.ndarray,  # `(window, horizon, quantile)`
     ) -> np.ndarray:  # the same shape, quantiles in increasing order
         "Move the quantiles."
-        return np.asarray(np.sort(forecast + self.moves * _width(forecast)[..., None], -1))
+        width = np.ptp(forecast[..., [0, -1]], axis=-1)      # of each forecast alone, whatever the others are
+        return np.asarray(np.sort(forecast + self.moves * width[..., None], -1))
 
     def state_dict(self) -> dict[str, Any]:  # plain JSON types
         "Write the calibration."

@@ -23,6 +23,7 @@ class Calendars:
     "Know the calendar of every series of a table."
     common: Calendar  # of most series, and of new ones
     own: dict[str, Calendar] = field(default_factory=dict)  # series → its calendar, where it is another one
+    time_format: str | None = None  # how times are written; None: found from all of them
 
     @classmethod
     def of(
@@ -31,20 +32,22 @@ class Calendars:
         series: str,  # column that tells series apart
         time: str,  # column of times
         most: int = 300,  # look at so many series, the longest
+        time_format: str | None = None,  # how times are written; None: found from all of them
     ) -> 'Calendars':  # of all series
         "Find the calendars of a table."
         groups = frame.groupby(series, observed=True, sort=False)[time]
         longest = groups.size().sort_values(ascending=False, kind='stable').index[:most]
         found = {str(s): Calendar.of(groups.get_group(s)) for s in longest}
         common = pd.Series(list(found.values()), dtype=object).value_counts().index[0]
-        return cls(common, {s: c for s, c in found.items() if (c.kind, c.step) != (common.kind, common.step)})
+        return cls(common, {s: c for s, c in found.items() if (c.kind, c.step) != (common.kind, common.step)}, time_format)
 
     def __getitem__(self, series: Any) -> Calendar:
         return self.own.get(str(series), self.common)
 
     def state_dict(self) -> dict[str, Any]:  # plain JSON types
         "Write the calendars."
-        return {'common': self.common.state_dict(), 'own': {s: c.state_dict() for s, c in self.own.items()}}
+        own = {s: c.state_dict() for s, c in self.own.items()}
+        return {'common': self.common.state_dict(), 'own': own, 'time_format': self.time_format}
 
     @classmethod
     def from_state_dict(
@@ -53,7 +56,7 @@ class Calendars:
     ) -> 'Calendars':  # the same
         "Read the calendars."
         own = {s: Calendar.from_state_dict(c) for s, c in state['own'].items()}
-        return cls(Calendar.from_state_dict(state['common']), own)
+        return cls(Calendar.from_state_dict(state['common']), own, state.get('time_format'))
 
 # %% ../../nbs/88_forecast.future.ipynb #7465180a
 def past_and_plans(

@@ -17,12 +17,13 @@ import pandas as pd
 import torch
 
 from ..core import InputError
-from ..data import Panel, PanelSpec, Windows, read_times
+from ..data import Panel, PanelSpec, Windows
 from ..data.table import typed_table
 from .calibrate import Calibration
 from .features import Features
 from .future import Calendars, future_rows, past_and_plans, with_known
 from .path import as_trained
+from .rows import sorted_rows
 from .units import InUnits, last_windows, predict
 from ..model import TFT, TFTConfig
 from ..normalize import Normalizer
@@ -95,8 +96,7 @@ def read_rows(
     need = [spec.series, spec.time, *(() if what != 'the history' else (*spec.targets, *spec.observed, *spec.static))]
     for c in dict.fromkeys(need):
         if c not in frame: raise InputError(f'{what} needs column {c!r}, as in training, it has {", ".join(frame.columns[:20])}: add it')
-    frame = frame.assign(**{spec.time: read_times(frame[spec.time], None, frame[spec.series])})
-    return frame.sort_values([spec.series, spec.time], kind='stable', ignore_index=True)
+    return sorted_rows(frame, spec.series, spec.time, t.calendars.time_format)
 
 # %% ../../nbs/88_forecast.trained.ipynb #e9b81fba
 _SHIFTED = 0.5  # share of a column's last values beyond its training range that is worth a line

@@ -81,6 +81,7 @@ class Plan:
     dropout: float = 0.1  # share of units dropped in training
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)  # levels
     epochs: int | None = None  # passes; None: by the number of windows
+    minutes: float | None = None  # for all members together, each gets its share; None: until the passes are done
     batch_size: int = 64  # windows in a step
     lr: float = 3e-3  # largest learning rate
     members: int = 1  # networks
@@ -103,7 +104,8 @@ def train_members(
     for i in range(plan.members):
         torch.manual_seed(plan.seed + i)
         model = TFT.from_panel(panel, encoder=w.encoder, horizon=w.horizon, hidden=plan.hidden, dropout=plan.dropout, quantiles=plan.quantiles)
-        config = TrainConfig.fast(epochs=epochs, batch_size=plan.batch_size, lr=plan.lr, seed=plan.seed + i, device=plan.device)
+        minutes = plan.minutes and plan.minutes / plan.members
+        config = TrainConfig.fast(epochs=epochs, minutes=minutes, batch_size=plan.batch_size, lr=plan.lr, seed=plan.seed + i, device=plan.device)
         folder = None if plan.folder is None else Path(plan.folder) / f'member_{i}'
         if folder is not None: folder.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(model, config, folder, show=plan.show, notes=t.learnt)
