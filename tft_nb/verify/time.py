@@ -41,7 +41,7 @@ def _stuck(b: Block) -> _Found:
     new = np.pad(b.x[:, 1:] != b.x[:, :-1], ((0, 0), (1, 0)), constant_values=True)
     run = np.where(here, at - np.maximum.accumulate(np.where(new, at, 0), axis=1) + 1, 0)
     longest, moves = run.max(1), (new & here).sum(1) - 1
-    pace = moves / np.maximum(n - longest, 1)
+    pace = moves / (n - longest)
     usual = np.median(pace[moves > 0]) if (moves > 0).mean() > MOVES else 0.0
     stopped = np.where(moves > 0, pace, usual) > MOVES
     first = run.argmax(1) - longest + 1
@@ -58,11 +58,11 @@ WIDTHS = 3.0  # widths of the training range, that the future may leave it by
 
 def _beyond(b: Block, v: _Array) -> _Array:
     "Share of validation values far outside the training range."
-    low, high = quantile(b.train(v), 0, 1)
+    low, high = quantile(b.train(v), 0.005, 0.995)      # one bad value shall not widen it
     later, reach = b.later(v), WIDTHS * (high - low)
     n = np.isfinite(later).sum(1)
     out = ((later < (low - reach)[:, None]) | (later > (high + reach)[:, None])).sum(1)
-    return np.asarray(np.where((reach > 0) & (n >= 10) & (b.n >= 30), out / np.maximum(n, 1), np.nan))
+    return np.asarray(np.where((reach > 0) & (n >= 10) & (b.n >= 30), out / n, np.nan))
 
 
 def _future_range(b: Block) -> _Found:
@@ -82,7 +82,7 @@ def _clock(b: Block) -> _Found:
     rises = (step < 0).sum(1) < 0.05 * (np.abs(step) > 0).sum(1)
     later, top = b.later(b.z), np.nanmax(b.train(b.z), axis=1, initial=-np.inf)
     n = np.isfinite(later).sum(1)
-    share = (later > top[:, None]).sum(1) / np.maximum(n, 1)
+    share = (later > top[:, None]).sum(1) / n
     return each(np.where((n > 0) & (b.n >= 30), np.where(rises, share, 0.0), np.nan))
 
 

@@ -77,7 +77,7 @@ def _slips(b: Block) -> _Found:
 
 def _price(r: np.random.Generator) -> _Array:
     "A price with heavy tails."
-    return np.asarray(np.exp(3 + np.cumsum(0.02 * r.standard_t(3, 1_000))))
+    return np.asarray(np.exp(np.cumsum(0.02 * r.standard_t(3, 1_000))))
 
 
 DECIMAL = Check('decimal', CONTINUOUS, (-np.inf, 0.0), _slips, 'look at {row}: its decimal point has slipped, move it back',
