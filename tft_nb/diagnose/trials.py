@@ -62,7 +62,9 @@ def _try_all(
     for group in filter(None, [*([i] for i in order[:4]), order[4:]]):
         limit = _limit(bench, group, sound)
         alone = actual if len(group) == len(order) else _attempt(bench, set(group), limit)
-        for i in group if alone else ():
+        if alone is None:
+            continue
+        for i in group:
             _judge(bench, bench.suspects[i], alone, sound)
     _only_repaired(bench, actual, sound, order)
 

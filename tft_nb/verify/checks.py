@@ -324,8 +324,8 @@ def _bulk_of_each(b: Block) -> _Found:
 
 SQUEEZED = Check(
     'bulk', NUMERIC, (0.005, np.inf), _bulk_of_each, 'one scale for all series squeezes it: scale each series by its own rows',
-    lambda r: (x := r.normal(size=(2, 1_000)) / [[1], [250]], x),
-    lambda r: (x := r.normal(size=(2, 1_000)) / [[1], [25]], x), 'fatal', True)
+    lambda r: (x := r.normal(size=(5, 1_000)) / [[1], [2], [250], [1], [3]], x),
+    lambda r: (x := r.normal(size=(5, 1_000)) / [[1], [2], [25], [1], [3]], x), 'fatal', True)
 
 # %% ../../nbs/40_verify.checks.ipynb #e4a37d3f
 def _events(b: Block) -> _Found:
