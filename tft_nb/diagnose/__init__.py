@@ -55,13 +55,14 @@ def diagnose(
     with _traced(model) as calls:
         actual = _run(bench, set(range(len(bench.suspects))))
     first, sound, excess = _first_nonfinite(calls), _soundest(bench, actual), float('nan')
-    named = [_unexplained(actual, first, calls)]
+    named, blamed = [_unexplained(actual, first, calls)], []
     if sound is not None:
         _try_all(bench, actual, sound)
         excess = _loss_scale(bench, sound)
-        named = [*bench.suspects, *_loss_suspects(excess, actual, sound)]
+        blamed = _loss_suspects(excess, actual, sound)
+        named = [*bench.suspects, *blamed]
     features = _feature_table(bench, actual, sound)
-    repaired = float('nan') if sound is None else sound.norm / (excess if excess > 20 else 1)
+    repaired = float('nan') if sound is None else sound.norm / (excess if blamed else 1)
     return Diagnosis(
         **_verdict(named, excess), deaf=list(features.index[features.deaf]), norm=actual.norm,
         sound_norm=repaired, loss=actual.loss, loss_excess=excess, passes=bench.passes,

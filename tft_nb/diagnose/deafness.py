@@ -20,11 +20,16 @@ from .columns import _Array, _LARGE
 from .inputs import _Block, _flat
 
 # %% ../../nbs/25_diagnose.deafness.ipynb #7dda1dd0
+def _zeroed(x: Tensor) -> Tensor:
+    "Let values that are not finite count as 0."
+    return x.nan_to_num(0, 0, 0)
+
+
 def _spreads(
     values: Tensor,  # `(n, feature)`; values that are not finite count as 0
 ) -> Tensor:  # `(feature,)`
     "Measure how far a column typically moves."
-    v = values.nan_to_num(0, 0, 0)
+    v = _zeroed(values)
     iqr = torch.from_numpy(robust_spread(v.numpy(), axis=0))
     return torch.where(iqr > 0, iqr, v.std(0, correction=0).clamp(max=1))
 
@@ -39,7 +44,7 @@ class _Ear:
 
     def spread_of(self, values: Tensor) -> Tensor:
         "The spread of each column, repaired or not."
-        as_it_is = (values.nan_to_num(0, 0, 0) == _flat(self.block.x).nan_to_num(0, 0, 0)).all(0)
+        as_it_is = (_zeroed(values) == _zeroed(_flat(self.block.x))).all(0)
         return torch.where(as_it_is, *self.spreads)
 
 
@@ -72,7 +77,7 @@ def _hear_extreme(
     samples: int,  # how many samples the `n` values belong to
 ) -> _Array:  # response per column; NaN where no value is extreme
     "Measure the output's response to a relative change of a sample's extreme values."
-    v = values.nan_to_num(0, 0, 0)
+    v = _zeroed(values)
     answers = (slope * v * ear.extreme).reshape(samples, -1, v.shape[-1]).sum(1)
     return np.asarray((answers.square().sum(0) / ear.extreme.sum(0)).sqrt().numpy())
 
@@ -90,7 +95,7 @@ class _Heard(NamedTuple):
 
 def _hear(ears: Sequence[_Ear], xs: Sequence[Tensor], slopes: Sequence[Tensor]) -> _Heard:
     "Listen to every tensor of a pass."
-    given = [(ear, _flat(x), _flat(s).nan_to_num(0, 0, 0), len(x))
+    given = [(ear, _flat(x), _zeroed(_flat(s)), len(x))
              for ear, x, s in zip(ears, xs, slopes)]
     return _Heard(np.concatenate([_hear_ordinary(*g) for g in given]),
                   np.concatenate([_hear_extreme(*g) for g in given]))

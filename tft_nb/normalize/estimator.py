@@ -129,6 +129,16 @@ def _series_of(n: Any, keys: pd.Index) -> _Array:
     return np.asarray(np.array([known.get(_plain(k), 0) for k in seen] + [0])[codes])
 
 # %% ../../nbs/37_normalize.estimator.ipynb #63e7437b
+def _merge(n: Any, other: Any) -> None:
+    "Add another normalizer's statistics."
+    if n.names_ != other.names_ or n.get_params() != other.get_params():
+        raise InputError(f'merge needs the same columns and settings, got {other.names_} with {other.get_params()}: fit both alike')
+    for mine, theirs in zip(n.stats_, other.stats_, strict=True):
+        mine.merge(theirs)
+    _merge_groups(n.groups_, other.groups_)
+    _settle(n)
+
+
 def _settle(n: Any) -> None:
     "Turn statistics into scalings."
     n.groups_.sort()
@@ -161,6 +171,11 @@ def _map(n: Any, X: Any, one: _Map, every: bool) -> Any:
         for j, t in enumerate(_map_columns(n, list(block), places, None, one)):
             out[i:i + _BLOCK, j] = t
     return table.rebuild(out)
+
+
+def _without(table: Any, names: Sequence[Any]) -> Any:
+    "Leave columns out of a frame."
+    return nw.from_native(table).drop(names).to_native() if names else table
 
 
 def _turned(block: _Array) -> _Array:
@@ -225,8 +240,7 @@ class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         y: Any = None,  # ignored
     ) -> 'Normalizer':  # itself
         "Fit on training rows only, forgetting what was seen before."
-        for name in [k for k in vars(self) if k.endswith('_')]:
-            delattr(self, name)
+        for name in [k for k in vars(self) if k.endswith('_')]: delattr(self, name)
         return self.partial_fit(X)
 
     def partial_fit(
@@ -245,14 +259,8 @@ class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         other: 'Normalizer',  # fitted on other rows of the same columns, with the same settings
     ) -> 'Normalizer':  # itself
         "Add another's statistics, as if its rows had been seen here."
-        check_is_fitted(self)
-        check_is_fitted(other)
-        if self.names_ != other.names_ or self.get_params() != other.get_params():
-            raise InputError(f'merge needs the same columns and settings, got {other.names_} with {other.get_params()}: fit both alike')
-        for mine, theirs in zip(self.stats_, other.stats_, strict=True):
-            mine.merge(theirs)
-        _merge_groups(self.groups_, other.groups_)
-        _settle(self)
+        for one in (self, other): check_is_fitted(one)
+        _merge(self, other)
         return self
 
     def transform(
@@ -261,9 +269,7 @@ class Normalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
     ) -> Any:  # the same kind, scaled, float32 where the input is; missing values stay missing
         "Scale and limit."
         check_is_fitted(self)
-        out = _map(self, X, _forward, every=True)
-        drop = self.drop_by and self.by is not None
-        return nw.from_native(out).drop(_by(self)).to_native() if drop else out
+        return _without(_map(self, X, _forward, every=True), _by(self) if self.drop_by else [])
 
     def inverse_transform(
         self,

@@ -67,6 +67,24 @@ def _put(m: Any, out: Tensor, x: Tensor, knots: Tensor, values: Tensor) -> Tenso
         return out
     return out.index_copy(-1, m.table, _interpolate(x[..., m.table], knots, values))
 
+# %% ../../nbs/36_normalize.module.ipynb #268dd244
+def _buffers(
+    n: Any,  # a fitted `Normalizer`
+    columns: Sequence[Any],  # in order
+) -> dict[str, Tensor]:  # center and scale `(series + 1, feature)`, and what the shapes need
+    "Lay out what a module keeps of some columns; refuse what float32 can't hold."
+    for c in columns:
+        if c not in n.scalings_:
+            raise InputError(f'columns must be fitted ones, got {c!r}{nearest(c, n.names_)}')
+    at = [n.names_.index(c) for c in columns]
+    center, scale = torch.tensor(n.centers_[:, at]), torch.tensor(n.scales_[:, at])
+    fits = ((center.abs() < 1e37) & (scale > 1e-37) & (scale < 1e37)).all(0)
+    scalings = [n.scalings_[c] for c in columns]
+    for c, f, ok in zip(columns, scalings, fits.tolist(), strict=True):
+        if not ok:
+            raise InputError(f'float32 must hold center and scale, got {f.center:.3g} and {f.scale:.3g} in column {c!r}: change its unit')
+    return {'center': center, 'center_low': center - center.float().double(), 'scale': scale} | _layout(scalings)
+
 # %% ../../nbs/36_normalize.module.ipynb #0b26bde0
 class NormalizerModule(nn.Module):
     "A fitted normalizer as a module for `(..., feature)` tensors; row `series` of its tables scales each series."
@@ -85,18 +103,7 @@ class NormalizerModule(nn.Module):
     ):
         super().__init__()
         self.columns = list(normalizer.names_ if columns is None else columns)
-        for c in self.columns:
-            if c not in normalizer.scalings_:
-                raise InputError(f'columns must be fitted ones, got {c!r}{nearest(c, normalizer.names_)}')
-        at = [normalizer.names_.index(c) for c in self.columns]
-        center, scale = torch.tensor(normalizer.centers_[:, at]), torch.tensor(normalizer.scales_[:, at])
-        fits = ((center.abs() < 1e37) & (scale > 1e-37) & (scale < 1e37)).all(0)
-        scalings = [normalizer.scalings_[c] for c in self.columns]
-        for c, f, ok in zip(self.columns, scalings, fits.tolist(), strict=True):
-            if not ok:
-                raise InputError(f'float32 must hold center and scale, got {f.center:.3g} and {f.scale:.3g} in column {c!r}: change its unit')
-        tables = {'center': center, 'center_low': center - center.float().double(), 'scale': scale}
-        for name, value in (tables | _layout(scalings)).items():
+        for name, value in _buffers(normalizer, self.columns).items():
             self.register_buffer(name, value.float() if value.is_floating_point() else value)
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:

@@ -114,9 +114,9 @@ class Table:
         self.names = fitted if not parts[0].named and len(fitted) == len(names) else names
         codes, seen = pd.factorize(np.concatenate([_series(X, p, series) for X, p in zip(self.frames, parts, strict=True)]))
         self.series, self.codes, self.train = [str(s) for s in seen], codes, len(parts[0].columns[0])
-        self.words = [c for c in parts[0].others if c != series]
+        self.words = parts[0].others
         after = [_scaled(scaler, X, p, self.names, keys) for X, p in zip(self.frames, parts, strict=True)]
-        before = [dict(zip(self.names, p.columns if not p.named else [p.columns[p.names.index(c)] for c in names], strict=True)) for p in parts]
+        before = [{own: p.columns[p.names.index(c)] for own, c in zip(self.names, names, strict=True)} for p in parts]
         self.after = {c: np.concatenate([t[c] for t in after]) for c in after[0]}
         self.before = {c: np.concatenate([x[c] for x in before]) if c in before[0] else t for c, t in self.after.items()}
         self.layout = Layout(codes, self.train)

@@ -8,7 +8,7 @@ __all__ = ['BLOCKS', 'EACH', 'UNIT', 'MOVES', 'STUCK', 'WIDTHS', 'FUTURE', 'CLOC
 # %% ../../nbs/42_verify.time.ipynb #a19c4b7c
 import numpy as np
 
-from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile
+from .checks import CONTINUOUS, ROWS, Block, Check, each, noise, quantile
 from .checks import _Array, _Found
 
 # %% ../../nbs/42_verify.time.ipynb #73ea87be
@@ -28,8 +28,8 @@ def _unit(b: Block) -> _Found:
 
 
 UNIT = Check('unit', CONTINUOUS, (-np.inf, 3.5), _unit, 'its unit changes: bring all rows to one unit',
-             lambda r: np.exp(0.3 * r.normal(size=1_000)) * np.where(ROWS > 500, 1_000, 1),
-             lambda r: np.exp(0.3 * r.normal(size=1_000)) * np.where(ROWS > 500, 7, 1), by_series=True)
+             lambda r: np.exp(0.3 * noise(r)) * np.where(ROWS > 500, 1_000, 1),
+             lambda r: np.exp(0.3 * noise(r)) * np.where(ROWS > 500, 7, 1), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #9701599b
 MOVES = 0.5  # share of rows, outside the longest run, at which a column must change to be one that moves
@@ -41,7 +41,7 @@ def _stuck(b: Block) -> _Found:
     new = np.pad(b.x[:, 1:] != b.x[:, :-1], ((0, 0), (1, 0)), constant_values=True)
     run = np.where(here, at - np.maximum.accumulate(np.where(new, at, 0), axis=1) + 1, 0)
     longest, moves = run.max(1), (new & here).sum(1) - 1
-    pace = moves / np.maximum(n - longest, 1)
+    pace = moves / (n - longest)
     usual = np.median(pace[moves > 0]) if (moves > 0).mean() > MOVES else 0.0
     stopped = np.where(moves > 0, pace, usual) > MOVES
     first = run.argmax(1) - longest + 1
@@ -49,7 +49,7 @@ def _stuck(b: Block) -> _Found:
 
 
 STUCK = Check('stuck', ('rare', 'continuous'), (-np.inf, 0.1), _stuck, 'it stands still from {row} on: cut these rows or mark them missing',
-              lambda r: r.normal(size=1_000)[np.minimum(ROWS, 850)],
+              lambda r: noise(r)[np.minimum(ROWS, 850)],
               lambda r: np.repeat(r.normal(size=99), r.multinomial(1_000, r.dirichlet(np.ones(99)))), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #52c8ce6f
@@ -58,11 +58,11 @@ WIDTHS = 3.0  # widths of the training range, that the future may leave it by
 
 def _beyond(b: Block, v: _Array) -> _Array:
     "Share of validation values far outside the training range."
-    low, high = quantile(b.train(v), 0, 1)
+    low, high = quantile(b.train(v), 0.005, 0.995)      # one bad value shall not widen it
     later, reach = b.later(v), WIDTHS * (high - low)
     n = np.isfinite(later).sum(1)
     out = ((later < (low - reach)[:, None]) | (later > (high + reach)[:, None])).sum(1)
-    return np.asarray(np.where((reach > 0) & (n >= 10) & (b.n >= 30), out / np.maximum(n, 1), np.nan))
+    return np.asarray(np.where((reach > 0) & (n >= 10) & (b.n >= 30), out / n, np.nan))
 
 
 def _future_range(b: Block) -> _Found:
@@ -72,8 +72,8 @@ def _future_range(b: Block) -> _Found:
 
 
 FUTURE = Check('future range', CONTINUOUS, (-np.inf, 0.02), _future_range, 'its unit or its level changes after training: use changes or ratios',
-               lambda r: r.normal(size=1_000) + np.where(ROWS >= 800, 160, 100),
-               lambda r: np.exp(3 + 0.05 * np.cumsum(r.normal(size=1_000) + 0.1)), by_series=True)
+               lambda r: noise(r) + np.where(ROWS >= 800, 160, 100),
+               lambda r: np.exp(3 + 0.05 * np.cumsum(noise(r) + 0.1)), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #dee7827d
 def _clock(b: Block) -> _Found:
@@ -82,12 +82,12 @@ def _clock(b: Block) -> _Found:
     rises = (step < 0).sum(1) < 0.05 * (np.abs(step) > 0).sum(1)
     later, top = b.later(b.z), np.nanmax(b.train(b.z), axis=1, initial=-np.inf)
     n = np.isfinite(later).sum(1)
-    share = (later > top[:, None]).sum(1) / np.maximum(n, 1)
+    share = (later > top[:, None]).sum(1) / n
     return each(np.where((n > 0) & (b.n >= 30), np.where(rises, share, 0.0), np.nan))
 
 
 CLOCK = Check('clock', CONTINUOUS, (-np.inf, 0.99), _clock, 'it only rises: use its changes, the time since an event, or calendar features',
-              lambda r: 1.7e9 + 60.0 * ROWS, lambda r: 0.5 * ROWS + r.normal(size=1_000))
+              lambda r: 1.7e9 + 60.0 * ROWS, lambda r: 0.5 * ROWS + noise(r))
 
 # %% ../../nbs/42_verify.time.ipynb #2fa3b9ff
 TIME = (UNIT, STUCK, FUTURE, CLOCK)

@@ -9,7 +9,7 @@ __all__ = ['GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL',
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
 
-from .checks import CONTINUOUS, FEW, ROWS, Block, Check, quantile
+from .checks import CONTINUOUS, FEW, ROWS, Block, Check, noise, quantile, some
 from .checks import _Array, _Found
 
 # %% ../../nbs/41_verify.values.ipynb #29123c5d
@@ -77,7 +77,7 @@ def _slips(b: Block) -> _Found:
 
 def _price(r: np.random.Generator) -> _Array:
     "A price with heavy tails."
-    return np.asarray(np.exp(3 + np.cumsum(0.02 * r.standard_t(3, 1_000))))
+    return np.asarray(np.exp(np.cumsum(0.02 * r.standard_t(3, len(ROWS)))))
 
 
 DECIMAL = Check('decimal', CONTINUOUS, (-np.inf, 0.0), _slips, 'look at {row}: its decimal point has slipped, move it back',
@@ -135,8 +135,8 @@ def _sentinel(b: Block) -> _Found:
 
 
 SENTINEL = Check('sentinel', CONTINUOUS, (-np.inf, 2.0), _sentinel, 'mark this value as missing, first in {row}',  # twice may be chance
-                 lambda r: np.where(r.random(1_000) < 0.03, 0.2, r.normal(size=1_000)),
-                 lambda r: np.where(r.random(1_000) < 0.03, 0.0, r.normal(size=1_000)), by_series=True)
+                 lambda r: np.where(some(r, 0.03), 0.2, noise(r)),
+                 lambda r: np.where(some(r, 0.03), 0.0, noise(r)), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #4101c434
 AWAY = 0.2  # of the median size: what passes through 0 has more values than one in a hundred below it
@@ -155,8 +155,8 @@ def _sign(b: Block) -> _Found:
 
 
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
-             lambda r: np.exp(0.3 * r.normal(size=1_000)) * np.where(r.random(1_000) < 0.02, -1, 1),
-             lambda r: np.exp(0.3 * r.normal(size=1_000)) * np.where(r.random(1_000) < 0.2, -1, 1), by_series=True)
+             lambda r: np.exp(0.3 * noise(r)) * np.where(some(r, 0.02), -1, 1),
+             lambda r: np.exp(0.3 * noise(r)) * np.where(some(r, 0.2), -1, 1), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #3e3829e3
 VALUES = (TAIL_OF_EACH, TAIL, DECIMAL, SENTINEL, SIGN)
