@@ -54,6 +54,14 @@ def public(module):
 
 
 @lru_cache(None)
+def anchor(module, name):
+    "The id of a name's entry: in small letters, as nbdev writes links; a class beside a function `sign` is `sign-class`."
+    first, _, rest = name.partition('.')
+    twins = [n for n in public(sys.modules[module]) if n.lower() == first.lower()] if module in sys.modules else []
+    return (first.lower() + ('-class' if len(twins) > 1 and first != first.lower() else '') + ('.' + rest if rest else '')).lower()
+
+
+@lru_cache(None)
 def complete():
     "nbdev's index of names, and what it leaves out: doors, inherited methods, names that a door hands on."
     syms = NbdevLookup().syms
@@ -68,9 +76,10 @@ def complete():
             py = file[file.rindex(f'{LIB}/' if '/' in file else f'{LIB}\\'):].replace('\\', '/')
             names = [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]
             for name in names:
-                entry = (f'{BASE}{PAGES[there]}#{name.lower()}', py, f'{CFG.git_url}/blob/{CFG.branch}/{py}')
-                syms.setdefault(f'{m}.{name}', entry)
-                syms.setdefault(name, entry)
+                entry = (f'{BASE}{PAGES[there]}#{anchor(there, name)}', py, f'{CFG.git_url}/blob/{CFG.branch}/{py}')
+                for key in (f'{m}.{name}', name):
+                    if key not in syms or anchor(there, name) != name.lower():
+                        syms[key] = entry
 
 
 def missing(site):
@@ -81,9 +90,10 @@ def missing(site):
         contents = text[text.rfind('<nav class="toc"'):]
         for n, o in public(module).items():
             for name in [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]:
-                if text and f' id="{name.lower()}"' not in text:
+                a = anchor(m, name)
+                if text and f' id="{a}"' not in text:
                     yield f'{page}: `{m}.{name}` has no entry'
-                elif text and f'href="#{name.lower()}"' not in contents:
+                elif text and f'href="#{a}"' not in contents:
                     yield f'{page}: `{m}.{name}` has no line in the contents'
 
 
@@ -177,7 +187,7 @@ class Entry:
         f = getattr(self.sym, 'fget', None) or self.sym
         yield '---' if self.level == 3 else ''
         yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
-        yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{self.name.lower()}}}'
+        yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{anchor(here, self.name)}}}'
         try:
             sig = signature(f)
         except (TypeError, ValueError):
@@ -251,13 +261,14 @@ class add_show_docs(nbdev.processors.add_show_docs):
         found = re.search(r'^#\| *default_exp (\S+)', text, flags=re.M)
         here = f'{LIB}.{found[1]}'.removesuffix('.__init__') if found else ''
         taken = {n.lower() for n in (*explained, *(public(importlib.import_module(here)) if here else ()))}
+        renamed = lambda m: m[0] + (f' {{#about-{slug(m[2])}}}' if slug(m[2]) in taken else '')
         for c in self.nb.cells:
             if c.cell_type == 'markdown':       # a heading in prose leaves its anchor to the entry of the same name
-                c.source = re.sub(r'^(#+ +)([\w ]+)$', lambda m: m[0] + (f' {{#about-{a}}}' if (a := slug(m[2])) in taken else ''), c.source, flags=re.M)
+                c.source = re.sub(r'^(#+ +)([`\w ]+)$', renamed, c.source, flags=re.M)
 
 
 def slug(heading):
-    return heading.strip().lower().replace(' ', '-')
+    return heading.replace('`', '').strip().lower().replace(' ', '-')
 
 
 class Filter(FilterDefaults):
