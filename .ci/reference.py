@@ -154,7 +154,7 @@ def table(o, sig):
     cell = lambda s: ' '.join(s.split()).replace('|', '\\|') if '`' not in s else protect(' '.join(s.split()))
     rows = [[r[0], f'`{r[1]}`' if r[1] else '', r[2], cell(r[3])] for r in rows]
     dashes = '|' + '|'.join('-' * columns[i][1] for i in keep) + '|'
-    return '\n'.join([line([c for c, _ in columns]), dashes, *map(line, rows)])
+    return '\n'.join(['::: {.parameters}', line([c for c, _ in columns]), dashes, *map(line, rows), '', ':::'])
 
 
 def protect(text):
@@ -162,31 +162,38 @@ def protect(text):
     return ''.join(s if s.startswith('`') else s.replace('|', '\\|') for s in re.split(r'(`[^`]*`)', text))
 
 
+def exported(o):
+    "The module's own class or function instead of the page's: the same, with source and comments."
+    if getattr(o, '__module__', '') != '__main__' or not here:
+        return o
+    found = importlib.import_module(here)
+    for part in o.__qualname__.split('.'):
+        found = inspect.getattr_static(found, part, None)
+    found = getattr(found, '__func__', found)
+    return found if inspect.isclass(found) or inspect.isfunction(found) else o
+
+
 class Entry:
     "One name of the reference: heading with its anchor, link to the source, signature, sentence, table; then a class's methods."
 
     def __init__(self, sym, name=None, title_level=3):
-        self.sym = getattr(sym, '__wrapped__', sym) if not inspect.isclass(sym) else sym
+        self.sym = exported(sym if inspect.isclass(sym) else inspect.unwrap(sym))
         self.name, self.level = name or getattr(sym, '__qualname__', None) or sym.fget.__qualname__, title_level
 
     def source(self):
-        f = getattr(self.sym, 'fget', None) or getattr(self.sym, '__func__', self.sym)
-        there = f.__module__ if f.__module__ in PAGES else here
-        file = CFG.config_path / (there.replace('.', '/') + '.py')
-        file = file if file.exists() else file.with_suffix('') / '__init__.py'
-        name, line = f.__qualname__.split('.')[-1], ''
-        if file.exists():
-            text = file.read_text(encoding='utf-8').split('\n')
-            outer = f.__qualname__.split('.')[0]
-            at = [i for i, x in enumerate(text, 1) if re.match(rf'(class|def) {outer}\b', x)]
-            at += [i for i, x in enumerate(text, 1) if at and i > at[0] and re.match(rf'    def {name}\b', x)][:1]
-            line = f'#L{at[-1]}' if at else ''
-        return f'{CFG.git_url}/blob/{CFG.branch}/{file.relative_to(CFG.config_path).as_posix()}{line}'
+        f = getattr(self.sym, 'fget', None) or self.sym
+        try:
+            file, line = inspect.getsourcefile(f), inspect.getsourcelines(f)[1]
+        except (OSError, TypeError):
+            return ''
+        py = file.replace('\\', '/').rpartition(f'/{LIB}/')[2]
+        return f'{CFG.git_url}/blob/{CFG.branch}/{LIB}/{py}#L{line}'
 
     def one(self):
         f = getattr(self.sym, 'fget', None) or self.sym
         yield '---' if self.level == 3 else ''
-        yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
+        if self.source():
+            yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
         yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{anchor(here, self.name)}}}'
         try:
             sig = signature(f)
