@@ -191,7 +191,7 @@ class Page:
                 self.bad.append(f'the image {c[2][0]} has no alternative text')
             elif t == 'Code' and re.fullmatch(rf'{CFG.lib_name}(\.\w+)+', c[1]) and pydoc.locate(c[1]) is None:
                 self.bad.append(f'`{c[1]}` names nothing')
-            elif t == 'Str' and (':::' in c or '?@' in c):
+            elif t == 'Str' and (':::' in c or '?@' in c or '](' in c):
                 self.bad.append(f'stray {c!r} in the text')
             elif t == 'Para' and any(i['t'] == 'Str' and i['c'].startswith('{#eq-') for i in c):
                 i = next(i for i in c if i['t'] == 'Str' and i['c'].startswith('{#eq-'))

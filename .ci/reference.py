@@ -64,7 +64,9 @@ def anchor(module, name):
 @lru_cache(None)
 def complete():
     "nbdev's index of names, and what it leaves out: doors, inherited methods, names that a door hands on."
-    syms = NbdevLookup().syms
+    syms, link = NbdevLookup().syms, NbdevLookup.link_line     # every lookup shares the table
+    apart = re.compile(r'(\[[^]\n]*\]\([^)\n]*\))')      # a link whose text is a name stays as it is written
+    NbdevLookup.link_line = lambda self, text: ''.join(s if apart.fullmatch(s) else link(self, s) for s in apart.split(text))
     for m in sorted(PAGES, key=lambda m: m.count('.')):
         module = importlib.import_module(m)
         for n in getattr(module, '__all__', ()):
