@@ -172,7 +172,14 @@ def exported(o):
     for part in o.__qualname__.split('.'):
         found = inspect.getattr_static(found, part, None)
     found = getattr(found, '__func__', found)
-    return found if inspect.isclass(found) or inspect.isfunction(found) else o
+    found = found if inspect.isclass(found) or inspect.isfunction(found) else o
+    return found if inspect.isclass(found) else inspect.unwrap(found)
+
+
+def bare(o):
+    "A class that nobody calls with arguments of its own: a protocol, or an error without a constructor."
+    error = inspect.isclass(o) and issubclass(o, BaseException)
+    return getattr(o, '_is_protocol', False) or (error and not inspect.isfunction(o.__init__))
 
 
 class Entry:
@@ -184,6 +191,7 @@ class Entry:
 
     def source(self):
         f = getattr(self.sym, 'fget', None) or self.sym
+        f = f if inspect.isclass(f) else inspect.unwrap(f)
         try:
             file, line = inspect.getsourcefile(f), inspect.getsourcelines(f)[1]
         except (OSError, TypeError):
@@ -198,15 +206,15 @@ class Entry:
             yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
         yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{anchor(here, self.name)}}}'
         try:
-            sig = signature(f)
+            sig = None if bare(f) else signature(f)
         except (TypeError, ValueError):
             sig = None
         if isinstance(self.sym, property):
             yield f'```python\n{self.name}: {kind(sig.return_annotation) if sig else "Any"}\n```'
         elif sig is not None:
             args = [p.replace(annotation=p.empty) for p in sig.parameters.values() if p.name not in ('self', 'cls')]
-            bare = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
-            text = str(sig.replace(parameters=bare, return_annotation=sig.empty))
+            short = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
+            text = str(sig.replace(parameters=short, return_annotation=sig.empty))
             yield f'```python\n{wrapped(self.name, text)}\n```'
         doc = inspect.cleandoc(f.__doc__ or '')
         if doc and not doc.startswith(f'{f.__name__}('):
@@ -267,6 +275,7 @@ class add_show_docs(nbdev.processors.add_show_docs):
                 self.nb.cells.remove(c)     # `__getattr__` of a door
             elif not getattr(c, 'has_sd', False):
                 explained.update(re.findall(r'^show_doc\(([\w.]+)', c.source, flags=re.M))
+                c.source = re.sub(r'^show_doc\(([\w.]+)\)', r"show_doc(\1, name='\1')", c.source, flags=re.M)     # not its base's
         found = re.search(r'^#\| *default_exp (\S+)', text, flags=re.M)
         here = f'{LIB}.{found[1]}'.removesuffix('.__init__') if found else ''
         taken = {n.lower() for n in (*explained, *(public(importlib.import_module(here)) if here else ()))}
