@@ -191,7 +191,7 @@ class Page:
                 self.bad.append(f'the image {c[2][0]} has no alternative text')
             elif t == 'Code' and re.fullmatch(rf'{CFG.lib_name}(\.\w+)+', c[1]) and pydoc.locate(c[1]) is None:
                 self.bad.append(f'`{c[1]}` names nothing')
-            elif t == 'Str' and (':::' in c or '?@' in c):
+            elif t == 'Str' and (':::' in c or '?@' in c or '](' in c):
                 self.bad.append(f'stray {c!r} in the text')
             elif t == 'Para' and any(i['t'] == 'Str' and i['c'].startswith('{#eq-') for i in c):
                 i = next(i for i in c if i['t'] == 'Str' and i['c'].startswith('{#eq-'))
@@ -352,6 +352,11 @@ def apart(f, what):
     return [done[p] for p in what]
 
 
+def code(text):
+    "A title or summary as HTML, with its names in backticks as code."
+    return re.sub('`([^`]*)`', r'<code>\1</code>', html.escape(text, quote=False))
+
+
 def page(path):
     "Process one notebook (in a process of its own)."
     try:
@@ -380,10 +385,11 @@ def site(out):
             if s != last:
                 nav += f'<li class="section">{html.escape(s or "")}</li>'
             last, here = s, ' aria-current="page"' if n == name else ''
-            nav += f'<li><a href="{PAGES[n]}"{here}>{html.escape(title[n])}</a></li>'
-        near = ''.join(f'<a href="{PAGES[items[j][1]]}" rel="{rel}">{html.escape(title[items[j][1]])}</a>' if 0 <= j < len(items) else '<span></span>'
+            nav += f'<li><a href="{PAGES[n]}"{here}>{code(title[n])}</a></li>'
+        near = ''.join(f'<a href="{PAGES[items[j][1]]}" rel="{rel}">{code(title[items[j][1]])}</a>' if 0 <= j < len(items) else '<span></span>'
                        for j, rel in ((i - 1, 'prev'), (i + 1, 'next')))
-        meta = {'pagetitle': p.front.get('title', name), 'title': p.front.get('title', name), 'description': p.front.get('description', ''),
+        meta = {'pagetitle': p.front.get('title', name), 'title': code(p.front.get('title', name)),
+                'description': code(p.front.get('description', '')), 'summary': p.front.get('description', '').replace('`', ''),
                 'site': CFG.title, 'sidebar': nav, 'near': near, 'home': PAGES[CFG.readme_nb], 'source': f'{BLOB}{CFG.nbs_path.name}/{name}'}
         text, warned = pandoc(json.dumps(tree), '-f', 'json', '-t', 'html5', '--mathml', '--standalone', '--toc', '--toc-depth=4',
                               '--wrap=preserve', '--syntax-highlighting=pygments', f'--template={Path(__file__).with_name("site.html")}',

@@ -54,9 +54,19 @@ def public(module):
 
 
 @lru_cache(None)
+def anchor(module, name):
+    "The id of a name's entry: in small letters, as nbdev writes links; a class beside a function `sign` is `sign-class`."
+    first, _, rest = name.partition('.')
+    twins = [n for n in public(sys.modules[module]) if n.lower() == first.lower()] if module in sys.modules else []
+    return (first.lower() + ('-class' if len(twins) > 1 and first != first.lower() else '') + ('.' + rest if rest else '')).lower()
+
+
+@lru_cache(None)
 def complete():
     "nbdev's index of names, and what it leaves out: doors, inherited methods, names that a door hands on."
-    syms = NbdevLookup().syms
+    syms, link = NbdevLookup().syms, NbdevLookup.link_line     # every lookup shares the table
+    apart = re.compile(r'(\[[^]\n]*\]\([^)\n]*\))')      # a link whose text is a name stays as it is written
+    NbdevLookup.link_line = lambda self, text: ''.join(s if apart.fullmatch(s) else link(self, s) for s in apart.split(text))
     for m in sorted(PAGES, key=lambda m: m.count('.')):
         module = importlib.import_module(m)
         for n in getattr(module, '__all__', ()):
@@ -68,9 +78,10 @@ def complete():
             py = file[file.rindex(f'{LIB}/' if '/' in file else f'{LIB}\\'):].replace('\\', '/')
             names = [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]
             for name in names:
-                entry = (f'{BASE}{PAGES[there]}#{name.lower()}', py, f'{CFG.git_url}/blob/{CFG.branch}/{py}')
-                syms.setdefault(f'{m}.{name}', entry)
-                syms.setdefault(name, entry)
+                entry = (f'{BASE}{PAGES[there]}#{anchor(there, name)}', py, f'{CFG.git_url}/blob/{CFG.branch}/{py}')
+                for key in (f'{m}.{name}', name):
+                    if key not in syms or anchor(there, name) != name.lower():
+                        syms[key] = entry
 
 
 def missing(site):
@@ -81,9 +92,10 @@ def missing(site):
         contents = text[text.rfind('<nav class="toc"'):]
         for n, o in public(module).items():
             for name in [n, *(f'{n}.{k}' for k, _ in members(o))] if inspect.isclass(o) else [n]:
-                if text and f' id="{name.lower()}"' not in text:
+                a = anchor(m, name)
+                if text and f' id="{a}"' not in text:
                     yield f'{page}: `{m}.{name}` has no entry'
-                elif text and f'href="#{name.lower()}"' not in contents:
+                elif text and f'href="#{a}"' not in contents:
                     yield f'{page}: `{m}.{name}` has no line in the contents'
 
 
@@ -144,7 +156,7 @@ def table(o, sig):
     cell = lambda s: ' '.join(s.split()).replace('|', '\\|') if '`' not in s else protect(' '.join(s.split()))
     rows = [[r[0], f'`{r[1]}`' if r[1] else '', r[2], cell(r[3])] for r in rows]
     dashes = '|' + '|'.join('-' * columns[i][1] for i in keep) + '|'
-    return '\n'.join([line([c for c, _ in columns]), dashes, *map(line, rows)])
+    return '\n'.join(['::: {.parameters}', line([c for c, _ in columns]), dashes, *map(line, rows), '', ':::'])
 
 
 def protect(text):
@@ -152,42 +164,57 @@ def protect(text):
     return ''.join(s if s.startswith('`') else s.replace('|', '\\|') for s in re.split(r'(`[^`]*`)', text))
 
 
+def exported(o):
+    "The module's own class or function instead of the page's: the same, with source and comments."
+    if getattr(o, '__module__', '') != '__main__' or not here:
+        return o
+    found = importlib.import_module(here)
+    for part in o.__qualname__.split('.'):
+        found = inspect.getattr_static(found, part, None)
+    found = getattr(found, '__func__', found)
+    found = found if inspect.isclass(found) or inspect.isfunction(found) else o
+    return found if inspect.isclass(found) else inspect.unwrap(found)
+
+
+def bare(o):
+    "A class that nobody calls with arguments of its own: a protocol, or an error without a constructor."
+    error = inspect.isclass(o) and issubclass(o, BaseException)
+    return getattr(o, '_is_protocol', False) or (error and not inspect.isfunction(o.__init__))
+
+
 class Entry:
     "One name of the reference: heading with its anchor, link to the source, signature, sentence, table; then a class's methods."
 
     def __init__(self, sym, name=None, title_level=3):
-        self.sym = getattr(sym, '__wrapped__', sym) if not inspect.isclass(sym) else sym
+        self.sym = exported(sym if inspect.isclass(sym) else inspect.unwrap(sym))
         self.name, self.level = name or getattr(sym, '__qualname__', None) or sym.fget.__qualname__, title_level
 
     def source(self):
-        f = getattr(self.sym, 'fget', None) or getattr(self.sym, '__func__', self.sym)
-        there = f.__module__ if f.__module__ in PAGES else here
-        file = CFG.config_path / (there.replace('.', '/') + '.py')
-        file = file if file.exists() else file.with_suffix('') / '__init__.py'
-        name, line = f.__qualname__.split('.')[-1], ''
-        if file.exists():
-            text = file.read_text(encoding='utf-8').split('\n')
-            outer = f.__qualname__.split('.')[0]
-            at = [i for i, x in enumerate(text, 1) if re.match(rf'(class|def) {outer}\b', x)]
-            at += [i for i, x in enumerate(text, 1) if at and i > at[0] and re.match(rf'    def {name}\b', x)][:1]
-            line = f'#L{at[-1]}' if at else ''
-        return f'{CFG.git_url}/blob/{CFG.branch}/{file.relative_to(CFG.config_path).as_posix()}{line}'
+        f = getattr(self.sym, 'fget', None) or self.sym
+        f = f if inspect.isclass(f) else inspect.unwrap(f)
+        try:
+            file, line = inspect.getsourcefile(f), inspect.getsourcelines(f)[1]
+        except (OSError, TypeError):
+            return ''
+        py = file.replace('\\', '/').rpartition(f'/{LIB}/')[2]
+        return f'{CFG.git_url}/blob/{CFG.branch}/{LIB}/{py}#L{line}'
 
     def one(self):
         f = getattr(self.sym, 'fget', None) or self.sym
         yield '---' if self.level == 3 else ''
-        yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
-        yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{self.name.lower()}}}'
+        if self.source():
+            yield f'[source]({self.source()}){{target="_blank" style="float:right; font-size:smaller"}}'
+        yield f'{"#" * self.level} {self.name.replace("_", chr(92) + "_")} {{#{anchor(here, self.name)}}}'
         try:
-            sig = signature(f)
+            sig = None if bare(f) else signature(f)
         except (TypeError, ValueError):
             sig = None
         if isinstance(self.sym, property):
             yield f'```python\n{self.name}: {kind(sig.return_annotation) if sig else "Any"}\n```'
         elif sig is not None:
             args = [p.replace(annotation=p.empty) for p in sig.parameters.values() if p.name not in ('self', 'cls')]
-            bare = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
-            text = str(sig.replace(parameters=bare, return_annotation=sig.empty))
+            short = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
+            text = str(sig.replace(parameters=short, return_annotation=sig.empty))
             yield f'```python\n{wrapped(self.name, text)}\n```'
         doc = inspect.cleandoc(f.__doc__ or '')
         if doc and not doc.startswith(f'{f.__name__}('):
@@ -248,16 +275,18 @@ class add_show_docs(nbdev.processors.add_show_docs):
                 self.nb.cells.remove(c)     # `__getattr__` of a door
             elif not getattr(c, 'has_sd', False):
                 explained.update(re.findall(r'^show_doc\(([\w.]+)', c.source, flags=re.M))
+                c.source = re.sub(r'^show_doc\(([\w.]+)\)', r"show_doc(\1, name='\1')", c.source, flags=re.M)     # not its base's
         found = re.search(r'^#\| *default_exp (\S+)', text, flags=re.M)
         here = f'{LIB}.{found[1]}'.removesuffix('.__init__') if found else ''
         taken = {n.lower() for n in (*explained, *(public(importlib.import_module(here)) if here else ()))}
+        renamed = lambda m: m[0] + (f' {{#about-{slug(m[2])}}}' if slug(m[2]) in taken else '')
         for c in self.nb.cells:
             if c.cell_type == 'markdown':       # a heading in prose leaves its anchor to the entry of the same name
-                c.source = re.sub(r'^(#+ +)([\w ]+)$', lambda m: m[0] + (f' {{#about-{a}}}' if (a := slug(m[2])) in taken else ''), c.source, flags=re.M)
+                c.source = re.sub(r'^(#+ +)([`\w ]+)$', renamed, c.source, flags=re.M)
 
 
 def slug(heading):
-    return heading.strip().lower().replace(' ', '-')
+    return heading.replace('`', '').strip().lower().replace(' ', '-')
 
 
 class Filter(FilterDefaults):
