@@ -6,9 +6,10 @@
 __all__ = ['InputError', 'RunStopped', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'write_whole', 'check_machine',
            'environment', 'keep_memory', 'pick_device', 'seed_everything', 'IQR', 'evaluating', 'robust_spread',
            'ProcessLost', 'from_first', 'join_processes', 'rank', 'together', 'world', 'make_callable', 'csv_text',
-           'label_text']
+           'label_text', 'advance', 'part', 'progress']
 
 # %% ../../nbs/09_core.ipynb #c6ace895
+from .bar import advance, part, progress
 from .doors import make_callable
 from .errors import InputError, RunStopped, check_range, nearest
 from .files import plain_json, put_bytes, write_whole
@@ -20,4 +21,4 @@ from .processes import ProcessLost, from_first, join_processes, rank, together, 
 _all_ = ['InputError', 'RunStopped', 'check_range', 'nearest', 'plain_json', 'put_bytes', 'write_whole',
          'check_machine', 'environment', 'keep_memory', 'pick_device', 'seed_everything', 'IQR', 'evaluating',
          'robust_spread', 'ProcessLost', 'from_first', 'join_processes', 'rank', 'together', 'world',
-         'make_callable', 'csv_text', 'label_text']
+         'make_callable', 'csv_text', 'label_text', 'advance', 'part', 'progress']

@@ -96,6 +96,7 @@ def _read(text: pd.Series, format: str) -> pd.Series:
     if offset.notna().any(): found = found.where(offset.notna())      # a time without its offset is none
     if '%y' in format and found.dt.year.max() - found.dt.year.min() > 50:
         return found.where(found.isna(), pd.NaT)
+    if '%Y' in format: found = found.where(found.dt.year >= 1000)      # a year has four digits
     if zoned or '%f' in format: return found
     return found.where(_bare(found.dt.strftime(format)) == _bare(text))
 
@@ -152,6 +153,9 @@ def _stamp_text(value: Any) -> str:
 _ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?.*)?)?'
 _QUARTER = r'(\d{4})[- ]?Q([1-4])'
 _WEEK = r'(\d{4})-?W(\d\d?)(?:-?([1-7]))?'
+_YEAR = r'((?:19|20)\d\d)'
+_UTC = r'(?<=\d) ?(?:UTC|GMT)$'
+_DIGITS = r'\d{10}|\d{12}|\d{14}'      # down to the hour, the minute, the second
 
 
 def read_times(
@@ -167,7 +171,10 @@ def read_times(
     if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
     if pd.api.types.infer_dtype(t, skipna=True) != 'string':
         return pd.Series(pd.NaT, t.index, name=t.name)
-    place, words = pd.factorize(t.str.strip())
+    t = t.str.strip().str.replace(_UTC, 'Z', regex=True)
+    if t.dropna().str.fullmatch(_DIGITS).all() and t.notna().any():
+        return _numbers(pd.to_numeric(t), format, group)
+    place, words = pd.factorize(t)
     words = pd.Series(np.array(words, object)).astype(t.dtype)
     found = [(f, _spread(x, place, t)) for f, x in _readings(words, format)]
     if not found: return pd.Series(pd.NaT, t.index, name=t.name)
@@ -198,7 +205,12 @@ def _weeks(parts: pd.DataFrame) -> pd.Series:
     return found.where(found.dt.strftime('%G-W%V-%u') == text)
 
 
-_PERIODS = (('quarter', _QUARTER, _quarters), ('ISO week', _WEEK, _weeks))
+def _years(parts: pd.DataFrame) -> pd.Series:
+    "The first day of each year."
+    return pd.to_datetime(parts[0], format='%Y')
+
+
+_PERIODS = (('quarter', _QUARTER, _quarters), ('ISO week', _WEEK, _weeks), ('year', _YEAR, _years))
 
 # %% ../../nbs/13_data.times.ipynb #6d335954
 def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series]]:
@@ -218,6 +230,15 @@ def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series
     return [whole[i] for i in differ]
 
 # %% ../../nbs/13_data.times.ipynb #8b8eb967
+_WHOLE = (
+    ('%Y%m%d', 1900_01_01, 2100_12_31),
+    ('%Y%m', 1900_01, 2100_12),
+    ('%Y%m%d%H', 1900_01_01_00, 2100_12_31_23),
+    ('%Y%m%d%H%M', 1900_01_01_00_00, 2100_12_31_23_59),
+    ('%Y%m%d%H%M%S', 1900_01_01_00_00_00, 2100_12_31_23_59_59),
+)
+
+
 def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
     "Whole numbers as counters or compact dates."
     held = t.dropna()
@@ -227,7 +248,7 @@ def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
     if format == 'integer': return counter
     words = counter.astype('string')
     if format: return _compact(words, format)
-    for f, first, last in (('%Y%m%d', 1900_01_01, 2100_12_31), ('%Y%m', 1900_01, 2100_12)):
+    for f, first, last in _WHOLE:
         if first <= held.min() <= held.max() <= last and (
             x := _compact(words, f)
         ).notna().equals(t.notna()):
@@ -237,17 +258,14 @@ def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
         0,
     ):
         return counter
-    dates = {f: x for f in _COMPACT if (x := _compact(words, f)).notna().equals(t.notna())}
+    dates = {f: x for f in (*_COMPACT, '%Y%j') if (x := _compact(words, f)).notna().equals(t.notna())}
     return _chosen(t.name, t, {'integer': counter, **dates}, series) if dates else counter
 
 
 def _compact(words: pd.Series, format: str) -> pd.Series:
     "Whole numbers as dates; zeros in front, which a number lost, are put back."
-    found = pd.to_datetime(
-        words.str.zfill(8 if '%d' in format and '%Y' in format else 6),
-        format=format,
-        errors='coerce',
-    )
+    digits = 2 * format.count('%') + 2 * ('%Y' in format) + ('%j' in format)
+    found = pd.to_datetime(words.str.zfill(digits), format=format, errors='coerce')
     return found.where(found.dt.year.between(1900, 2100))
 
 # %% ../../nbs/13_data.times.ipynb #b318cfbe

@@ -15,9 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..core import InputError
-from ..data import Panel, PanelSpec, Windows, as_text, check_column, faults, read_times
-from ..data.faults import check_long, check_single
+from ..core import InputError, part
+from ..data import Panel, PanelSpec, Windows, as_text, check_column, read_times
+from ..data.faults import check_long, check_single, found_faults
 from ..data.table import typed_table
 from ..normalize import NormalizationError, Normalizer, clipped, scale_by
 from ..verify import Verification, verify
@@ -189,8 +189,8 @@ def prepare(
     panel = _noted(notes, Panel.from_frame, table, spec, max_gap)
     back = encoder if look_back else 0
     parts = dict(zip(('train', 'valid', 'test'), _noted(notes, panel.split, valid, test, look_back=back)))
-    for name, part in parts.items():
-        if not len(part): raise InputError(f'every part needs rows, {name} has none: give more rows')
+    for name, rows in parts.items():
+        if not len(rows): raise InputError(f'every part needs rows, {name} has none: give more rows')
     inputs, targets = fit_normalizers(parts['train'])
     later = pd.concat([p.frame[p.own] for p in (parts['valid'], parts['test'])], ignore_index=True)
     check = _verdict(inputs, parts['train'].frame, later, spec)
@@ -198,9 +198,9 @@ def prepare(
     stops = _stops(check)
     if stops: raise NormalizationError(f'{stops[0]}; or leave it out: name the others as observed')
     windows = {}
-    for name, part in parts.items():
-        try: windows[name] = _noted(notes, part.transform(inputs, targets).windows, encoder, horizon)
-        except InputError as e: raise InputError(f'among the {len(part)} {name} rows, {e}') from None
+    for name, rows in parts.items():
+        try: windows[name] = _noted(notes, rows.transform(inputs, targets).windows, encoder, horizon)
+        except InputError as e: raise InputError(f'among the {len(rows)} {name} rows, {e}') from None
     notes += _remarks(parts['train'].frame, spec, horizon)
     return Prepared(inputs, check, stops, notes, spec, panel, parts, targets, windows)
 
@@ -215,9 +215,11 @@ def _readable(df: pd.DataFrame, spec: PanelSpec, time_format: str | None) -> tup
     if time in STAND_INS: df = df.assign(**{time: df.groupby(series, dropna=False).cumcount()})
     df = df.assign(**{c: as_text(df[c]).astype('category') for c in spec.category})
     columns = {c: role for c, role in spec.roles.items() if c not in STAND_INS}
-    found = too_many_kinds(df, spec) | faults(df, series, time, columns, time_format=time_format)
+    for c in (series, time, *columns): check_column(df, c)
+    times = read_times(df[time], time_format, df[series])
+    found = too_many_kinds(df, spec) | found_faults(df, series, times, columns)
     odd = [c for c in found if c in columns and c != series and not pd.api.types.is_numeric_dtype(df[c])]
-    df = df.assign(**{time: read_times(df[time], time_format, df[series])}).dropna(subset=[series, time]).sort_values([series, time])
+    df = df.assign(**{time: times}).dropna(subset=[series, time]).sort_values([series, time])
     return df[list(dict.fromkeys((series, time, *columns)))].drop(columns=odd), found
 
 
@@ -238,17 +240,19 @@ def examine(
 ) -> Prepared:  # `faults` tells what a training would refuse; no windows
     "Judge a table without training on it: all faults at once instead of the first."
     if len(table) < 3: raise InputError(f'a table needs at least 3 rows, got {len(table)}: give more rows')
-    df, found = _readable(typed_table(table), spec, time_format)
+    with part(0.3): df, found = _readable(typed_table(table), spec, time_format)
     keys = (spec.series, spec.time)
     numbers = [c for c in df if c not in keys and pd.api.types.is_numeric_dtype(df[c])
                and not pd.api.types.is_bool_dtype(df[c])]
     if not numbers: raise InputError('; '.join(['a table needs a column of numbers, this one has none', *found.values()]))
     if not len(df): raise InputError('; '.join(['a table needs rows with a series and a time', *found.values()]))
     early = _early(df[spec.time], 1 - valid - test)
-    train = df[early]
-    by = scale_by(train, spec.series, [t for t in spec.targets if t in numbers] or numbers)
-    inputs = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
-    check = _verdict(inputs, train, df[~early], spec)
+    train, later = df[early], df[~early]
+    del df      # a large table is held once
+    with part(0.2):
+        by = scale_by(train, spec.series, [t for t in spec.targets if t in numbers] or numbers)
+        inputs = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
+    with part(0.5): check = _verdict(inputs, train, later, spec)
     return Prepared(inputs, check, _stops(check), _remarks(train, spec, horizon), spec, faults=found)
 
 # %% ../../nbs/80_forecast.path.ipynb #686da2e7

@@ -136,7 +136,9 @@ def check_kinds(
     "Raise an `InputError` where a panel numbers its categories in another way than the network learnt them."
     for name, words in config.kinds:
         mine = tuple(map(str, panel.vocabulary.get(name, ())))
-        if mine != words[:len(mine)]:
+        for i, kind in enumerate(mine):
+            if words[i:i + 1] == (kind,): continue
+            there = f'number {words.index(kind) + 1}' if kind in words else 'unknown'
             raise InputError(
-                f'a panel must number the kinds of {name!r} as in training, {mine[:3]} are numbered from 1 and training began with {words[:3]}: '
+                f'a panel must number the kinds of {name!r} as in training, {kind!r} is number {i + 1} in it and was {there} in training: '
                 'make it with Panel.from_frame(df, spec, vocabulary=dict(model.config.kinds)), where a new kind is unknown')

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ..core import InputError, nearest, make_callable
+from ..core import InputError, advance, nearest, make_callable
 from ..normalize import NormalizationError, Normalizer
 from ..normalize import _take_array
 from .checks import SIMPLE, Check, Column, Layout, Line
@@ -198,6 +198,7 @@ def verify(
             rows.append((name, origin(seen, int(column.pooled.n[0]), bounds.allowed)))
         quantiles[name] = [_five(v[:table.train]) for v in (table.before[name], t)]
         columns[name] = Column(name, column.kind, column.pooled, [], column.z)
+        advance(0.7 / len(table.after))      # the rest is for the checks of several columns
     sound = unused(list(columns.values()))
     rows = [(name, line) for name, line in rows if not (line.check == 'dead' and name in sound)]
     rows = sorted([*rows, *_together(table, columns, target, bounds, known)], key=lambda r: list(columns).index(r[0]) if r[0] in columns else -1)
