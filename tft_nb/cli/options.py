@@ -80,7 +80,6 @@ def _add_table(p: argparse.ArgumentParser, data: bool = True) -> None:
     column('--observed', 'columns known up to now (default: all others)', nargs='*')
     column('--category', 'columns of numbers that are codes, no quantities', nargs='*', default=[])
     group.add_argument('--time-format', metavar='FORMAT', help='how times are written, such as %%d.%%m.%%Y (default: found from all of them)')
-    group.add_argument('--max-gap', type=_positive, metavar='STEPS', default=10.0, help='a longer hole, in usual steps, is crossed by no window')
 
 
 def _add_json(p: argparse.ArgumentParser) -> None:
@@ -105,7 +104,12 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
     run.add_argument('--dropout', type=_share, default=0.1, metavar='SHARE',
                      help='share of units dropped in training; 0: no chance at all, categories are not hidden either')
     run.add_argument('--epochs', type=_count, metavar='N',
-                     help='passes over the training windows (default: fast: enough for 1,500 steps; stable: 10)')
+                     help='passes over the training windows (default: fast: enough for 1,500 steps; stable: 10); '
+                     'other ones beside --resume stretch the schedule and go on')
+    run.add_argument('--minutes', type=_positive, metavar='M',
+                     help='time for training, all members together; the schedule ends with it (default: no limit); may change beside --resume')
+    run.add_argument('--members', type=_count, default=1, metavar='N',
+                     help='networks trained one after the other, whose quantiles are averaged')
     run.add_argument('--batch-size', type=_count, metavar='WINDOWS', help="windows in a batch (default: the recipe's)")
     run.add_argument('--seed', type=_seed, default=0, help='of all randomness')
     _add_run(p)
@@ -117,6 +121,7 @@ def _add_split(p: argparse.ArgumentParser) -> None:
     group = p.add_argument_group('parts')
     group.add_argument('--valid-share', type=_part, default=0.15, metavar='PART', help='share of the times, or date at which validation begins')
     group.add_argument('--test-share', type=_part, default=0.15, metavar='PART', help='share of the times, or date at which test begins')
+    group.add_argument('--max-gap', type=_positive, metavar='STEPS', default=10.0, help='a longer hole, in usual steps, is crossed by no window')
     group.add_argument('--look-back', action=argparse.BooleanOptionalAction, default=True,
                        help='validation and test windows may take their inputs from before the cut')
 
@@ -170,7 +175,7 @@ def backtest_parser() -> argparse.ArgumentParser:  # of `tft_backtest`
     "Describe the options of `tft_backtest`."
     p = _parser('tft_backtest', 'Score a trained run at several points of the past, beside forecasts that cost nothing. Exit code 2: bad input.')
     p.add_argument('run', metavar='RUN', help='folder of a run of tft_train')
-    p.add_argument('--data', metavar='FILE', help='table to score on (default: that of the run)')
+    p.add_argument('--data', metavar='FILE', help='table to score on (default: that of the run, if it is still there)')
     p.add_argument('--folds', type=_count, default=4, metavar='N', help='points of the past')
     p.add_argument('--out', metavar='FILE', help='CSV file for the scores')
     _add_json(p)

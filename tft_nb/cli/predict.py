@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from .folder import read_run
+from .table import load_table
 from .terminal import fit_width
 from ..core import InputError, csv_text, nearest, plain_json, write_whole
 from ..data import read_table
@@ -41,12 +43,23 @@ def run_predict(
     return 0
 
 # %% ../../nbs/97_cli.predict.ipynb #eb19a609
+def _table_of(args: argparse.Namespace) -> pd.DataFrame:
+    "The table that the options name, or that of the run."
+    if args.data: return read_table(args.data)
+    if not (Path(args.run) / 'run.json').exists():
+        raise InputError('a backtest needs a table with outcomes, --data is missing: name the file of the run or a newer one')
+    run = read_run(args.run)
+    table = load_table(run, run.data)
+    if table.sha256 != run.data_sha256:
+        raise InputError(f'the table of the run, {run.data}, has changed since the training: name a file by --data')
+    return table.frame
+
+
 def run_backtest(
     args: argparse.Namespace,  # options of `tft_backtest`
 ) -> int:  # 0: done
     "Score a trained run at several points of the past."
-    if args.data is None: raise InputError('a backtest needs a table with outcomes, --data is missing: name the file of the run or a newer one')
-    scores = Forecaster.load(args.run).backtest(read_table(args.data), folds=args.folds)
+    scores = Forecaster.load(args.run).backtest(_table_of(args), folds=args.folds)
     if args.out: write_whole(args.out, csv_text(scores, index=True).encode())
     if args.json: print(json.dumps(plain_json(scores.reset_index().to_dict('records')), indent=1))
     else:

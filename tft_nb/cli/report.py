@@ -12,6 +12,7 @@ from html import escape
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 # %% ../../nbs/92_cli.report.ipynb #556927ba
@@ -19,12 +20,19 @@ class Folded(tuple[str, Any]):
     "A title, and a part that is shown when the title is clicked."
 
 
+def _digits(column: pd.Series) -> int:
+    "How many digits after the point show four of the largest number."
+    numbers = [abs(v) for v in column if isinstance(v, float) and np.isfinite(v)]
+    return max(0, 3 - int(np.floor(np.log10(max(numbers))))) if numbers and max(numbers) > 0 else 0
+
+
 def _table(table: pd.DataFrame) -> str:
-    "A table as HTML: four digits, the smallest value of each column named in its `attrs['best']` in bold."
+    "A table as HTML: even digits, the smallest value of each column named in its `attrs['best']` in bold."
+    digits = {c: _digits(table[c]) for c in table}
     best = {c: table[c].min() for c in table.attrs.get('best', ()) if c in table and table[c].notna().any()}
 
     def cell(column: Any, value: Any) -> str:
-        if isinstance(value, float): text = '' if pd.isna(value) else f'{value:.4g}'
+        if isinstance(value, float): text = '' if pd.isna(value) else f'{value:.{digits[column]}f}'
         else: text = escape(str(value))
         return f'<td><b>{text}</b></td>' if column in best and value == best[column] else f'<td>{text}</td>'
     head = ''.join(f'<th>{escape(str(c))}</th>' for c in table.columns)

@@ -5,39 +5,41 @@
 # %% auto #0
 __all__ = ['forecaster_of', 'next_forecast', 'report', 'finish']
 
-# %% ../../nbs/94b_cli.results.ipynb #44720804
+# %% ../../nbs/94b_cli.results.ipynb #0ca97257
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
-from .job import Job
+from .job import Job, member_folder
 from .report import Folded, report_page
 from ..core import InputError, csv_text, environment, plain_json, write_whole
-from ..forecast import Forecaster, importance, plot_fans, plot_importance
-from ..forecast.judge import calibrated_on, compare, score_targets
+from ..forecast import Forecaster, plot_fans, plot_importance, score_by_series, score_by_step
+from ..forecast.explain import CAVEATS
+from ..forecast.fit import judge_model, last_rows, parts_table
+from ..forecast.judge import outcomes
 from ..model import TFT
-from ..monitor import Monitor, dashboard, success_criteria, warning_signs
+from ..monitor import dashboard, success_criteria, warning_signs
 
-# %% ../../nbs/94b_cli.results.ipynb #20020430
+# %% ../../nbs/94b_cli.results.ipynb #840e65c4
 def forecaster_of(
     job: Job,  # with a trained model
 ) -> tuple[Forecaster, dict[str, dict[str, Any]]]:  # ready to predict, with its scores; test forecasts by target and name
     "Calibrate and score a trained model, and hand it over as a `Forecaster`."
-    a, t, w = job.args, job.trained, job.windows
-    f = Forecaster(spec=t.base, encoder=a.encoder, horizon=a.horizon, quantiles=tuple(a.quantiles), valid=a.valid_share, test=a.test_share,
-                   max_gap=a.max_gap, seed=a.seed)
+    a, t = job.args, job.trained
+    plain: dict[str, Any] = {'season': None, 'calendar': (), 'units': 'train'} if a.as_given else {}
+    f = Forecaster(spec=t.base, time_format=a.time_format, encoder=a.encoder, horizon=a.horizon, quantiles=tuple(a.quantiles),
+                   valid=a.valid_share, test=a.test_share, max_gap=a.max_gap, hidden=t.config.hidden, epochs=a.epochs, minutes=a.minutes,
+                   members=a.members, seed=a.seed, **plain)
     for source in job.sources.values(): source.to('cpu')
-    t.models[:] = [cast(TFT, job.trainer.model).cpu().eval()]
-    t.calibration = calibrated_on(t, w['valid'])
-    forecasts = compare(t, w['train'], w['test'], job.season)
+    t.models[:] = [cast(TFT, trainer.model).cpu().eval() for trainer in job.trainers]
+    found = judge_model(t, job.windows, job.season)
     f.trained_, f.season_, f.notes_ = t, job.season, job.ready.notes if job.ready else []
-    f.scores_ = score_targets(forecasts, w['test'], t.config.quantiles)
-    f.importance_ = importance(t.models[0], job.sources['test'])
-    groups = job.frame.groupby(t.base.series, observed=True, sort=False)
-    f.history_ = groups.tail(t.rows_needed + t.config.horizon).reset_index(drop=True)
-    return f, forecasts
+    f.scores_, f.importance_, f.parts_ = found.scores, found.importance, parts_table(job.windows)
+    f.history_ = last_rows(t, job.frame)
+    return f, found.forecasts
 
 # %% ../../nbs/94b_cli.results.ipynb #cdb2e5b4
 def next_forecast(
@@ -47,34 +49,75 @@ def next_forecast(
     try: return forecaster.predict(), ''
     except InputError as e: return None, f'no forecast yet: {e}, with: tft_predict RUN --future FILE'
 
-# %% ../../nbs/94b_cli.results.ipynb #6ae3867d
-def _data_section(job: Job) -> pd.DataFrame:
-    "What each part holds."
-    rows = {}
-    for name, w in job.windows.items():
-        time = w.panel.frame[w.panel.spec.time].to_numpy()[w.rows(range(len(w))).cpu().numpy().reshape(-1)]
-        owner = w.panel.frame[w.panel.spec.series].to_numpy()[w.starts.cpu().numpy()]
-        rows[name] = {'windows': len(w), 'series': len(set(owner)), 'from': str(time.min()), 'to': str(time.max())}
-    return pd.DataFrame(rows).T
+# %% ../../nbs/94b_cli.results.ipynb #99ee2e4b
+_MOST = 20  # series whose scores are shown
+
+
+def _detail(job: Job, name: str, forecasts: Mapping[str, Any], scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    "Mean q-risk of the network and of the best cheap forecast, by step and by series, the worst series first."
+    w, quantiles = job.windows['test'], job.trained.config.quantiles
+    cheap = scores.drop([n for n in scores.index if str(n).startswith('TFT')])['q-risk mean'].dropna().astype(float)
+    both = {n: forecasts[n] for n in ('TFT', *([cheap.idxmin()] if len(cheap) else []))}
+    owner = w.panel.frame[w.panel.spec.series].to_numpy()[w.starts.cpu().numpy()]
+    came = outcomes(w)[name]
+    mine = np.isin(owner, pd.Series(owner).value_counts(sort=False).index[:200])      # more would take too long
+    by_step = score_by_step(came, both, quantiles)['q-risk mean'].astype(float).unstack('forecast')
+    by_series = score_by_series(came[mine], {n: f[mine] for n, f in both.items()}, owner[mine], quantiles)['q-risk mean']
+    return by_step[list(both)], by_series.astype(float).unstack('forecast')[list(both)].sort_values('TFT', ascending=False)[:_MOST]
+
+
+def _score_sections(job: Job, forecaster: Forecaster, forecasts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Any]]:
+    "For each target: scores, by step and by series, and forecasts beside what came."
+    sections = {}
+    for name, found in forecasts.items():
+        table = forecaster.scores_.loc[name].apply(pd.to_numeric)
+        table.attrs['best'] = [c for c in table if str(c).startswith('q-risk')]
+        fans = plot_fans(job.windows['test'], found['TFT'], name, quantiles=job.trained.config.quantiles)
+        fans.set_label(f'forecast fans of {name} on the test rows')
+        by_step, by_series = _detail(job, name, found, table)
+        sections[f'Scores of {name} on held-out rows'] = [
+            'q-risk: 0 is perfect; best figures in bold.', table, 'Mean q-risk by step:', by_step,
+            f'Mean q-risk by series, the worst first (at most {_MOST}):', by_series, fans]
+    return sections
+
+# %% ../../nbs/94b_cli.results.ipynb #21367441
+_CHECKS = {
+    'missing': 'share of missing values', 'finite': 'infinite values', 'dead': 'different values', 'bulk': 'spread of the middle half',
+    'spread': 'standard deviation', 'offset': 'distance of the median from 0', 'clipped': 'share of cut values',
+    'precision': 'error of float32', 'tail': 'probability of the largest value', 'decimal': 'slipped decimal points',
+    'sentinel': 'repeated stand-ins for missing values', 'sign': 'flipped signs', 'unit': 'change of unit', 'stuck': 'share of rows that stand still',
+    'future range': 'share of later values out of range', 'clock': 'share of steps that rise', 'origin': 'fitted on later rows',
+    'duplicate': 'correlation with another column', 'leak': 'knowledge of the target', 'duplicate rows': 'rows that are there twice'}
 
 
 def _checks_section(job: Job) -> list[Any]:
     "The checks: how many passed, the failed ones, and all of them folded."
     if job.ready is None: return ['The checks were made when the run began; `tft_check` makes them again.']
     table = job.ready.check.table
-    shown = table.assign(remedy=table.remedy.where(~table.ok, '')).set_index('column')
+    shown = table.assign(remedy=table.remedy.where(~table.ok, ''), check=table.check.map(lambda c: _CHECKS.get(c, c))).set_index('column')
     failed = [shown[~shown.ok]] if not shown.ok.all() else []
     return [f'{shown.ok.sum()} passed, {(~shown.ok).sum()} failed.', *failed, Folded(('all checks', shown))]
 
-# %% ../../nbs/94b_cli.results.ipynb #6b4b2a8f
-def _training_section(job: Job, monitor: Monitor) -> list[Any]:
-    "The run in a picture, its warning signs, and the steps that were skipped with their reasons."
-    history = job.trainer.history
+# %% ../../nbs/94b_cli.results.ipynb #fe078e6c
+def _members_table(job: Job) -> pd.DataFrame:
+    "How each member's training went."
+    rows = {}
+    for i, trainer in enumerate(job.trainers, 1):
+        history = trainer.history
+        best = float(history.epochs.q_risk.min()) if 'q_risk' in history.epochs else float('nan')
+        rows[f'member {i}'] = {'epochs': len(history.epochs), 'best q-risk': best, 'skipped steps': int(history.steps.skipped.sum()),
+                               'ended by': history.end or 'the last epoch'}
+    return pd.DataFrame.from_dict(rows, orient='index')
+
+
+def _training_section(job: Job) -> list[Any]:
+    "The first member's run in a picture, its warning signs, and the steps that were skipped with their reasons."
+    history, monitor = job.trainers[0].history, job.monitors[0]
     run, signs, skipped = dashboard(history, monitor.statistics), warning_signs(history), history.steps.query('skipped > 0')
     run.set_label('loss, gradient norm with clip and brake, update sizes and columns over the run')
     reasons = [skipped.reason.value_counts().to_frame('steps')] if len(skipped) else []
-    return [run, signs if len(signs) else 'No warning sign.', f'{len(skipped)} of {len(history.steps)} steps skipped.', *reasons,
-            Folded(("the incident's success criteria", success_criteria(history)))]
+    return [_members_table(job), run, signs if len(signs) else 'No warning sign.', f'{len(skipped)} of {len(history.steps)} steps skipped.',
+            *reasons, Folded(("the incident's success criteria", success_criteria(history)))]
 
 
 def _importance_section(table: pd.DataFrame) -> list[Any]:
@@ -82,12 +125,11 @@ def _importance_section(table: pd.DataFrame) -> list[Any]:
     bars = plot_importance(table)
     bars.set_label('mean selection weight of each variable')
     return ['Mean selection weights. Between two variables a selection is nearly a switch: the layer normalization of two scores is '
-            'nearly a sign.', bars]
+            'nearly a sign.', *CAVEATS, bars]
 
-# %% ../../nbs/94b_cli.results.ipynb #cde1be8e
+# %% ../../nbs/94b_cli.results.ipynb #34249f7e
 def report(
-    job: Job,  # with a trained model
-    monitor: Monitor,  # that watched it
+    job: Job,  # with trained members
     facts: Mapping[str, Any],  # `environment`, `options`, `seconds`, `parameters`
     forecaster: Forecaster,  # with scores
     forecasts: Mapping[str, Mapping[str, Any]],  # of the test windows, by target and name
@@ -97,19 +139,14 @@ def report(
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
-    sections: dict[str, Sequence[Any]] = {}
-    for name, found in forecasts.items():
-        table = forecaster.scores_.loc[name]
-        table.attrs['best'] = [c for c in table if str(c).startswith('q-risk')]
-        fans = plot_fans(job.windows['test'], found['TFT'], name, quantiles=job.trained.config.quantiles)
-        fans.set_label(f'forecast fans of {name} on the test rows')
-        sections[f'Scores of {name} on held-out rows'] = ['q-risk: 0 is perfect; best figures in bold.', table, fans]
-    everything = pd.DataFrame({'value': {**facts['environment'], **facts['options']}}).map(str)
+    sections: dict[str, Sequence[Any]] = dict(_score_sections(job, forecaster, forecasts))
     if ahead is not None:
         fan = forecaster.plot(ahead)
         fan.set_label('the last rows and the next forecast of some series')
         sections['The next forecast'] = [fan]
-    sections |= {'Data': [_data_section(job)], 'Training': _training_section(job, monitor),
+    everything = pd.DataFrame({'value': {**facts['environment'], **facts['options']}}).map(str)
+    size = f"{facts['parameters']:,} parameters, width {job.trained.config.hidden}, encoder {job.args.encoder}, horizon {job.args.horizon}"
+    sections |= {'Data': [forecaster.parts_, size], 'Training': _training_section(job),
                  'What the network looked at': _importance_section(forecaster.importance_),
                  'Normalization, verified': _checks_section(job), 'Machine and options': [Folded(('all', everything))]}
     subtitle = f"{job.folder}, {facts['seconds']} s, {facts['parameters']:,} parameters, seed {job.args.seed}"
@@ -117,23 +154,24 @@ def report(
     plt.close('all')
     return page
 
-# %% ../../nbs/94b_cli.results.ipynb #b7eb2be2
+# %% ../../nbs/94b_cli.results.ipynb #cd8aad5d
 def finish(
-    job: Job,  # with a trained model
-    monitor: Monitor,  # that watched it
+    job: Job,  # with trained members
     seconds: float,  # since the process began
 ) -> dict[str, Any]:  # what `metrics.json` holds
     "Score a trained model, and write metrics, tables and report."
     forecaster, forecasts = forecaster_of(job)
-    count, history = sum(p.numel() for p in job.trainer.model.parameters()), job.trainer.history
+    count = sum(p.numel() for p in job.trained.models[0].parameters())
     facts = {'environment': environment(), 'options': vars(job.args), 'seconds': round(seconds, 1), 'parameters': count}
     scores = {name: forecaster.scores_.loc[name].to_dict('index') for name in forecasts}
     result: dict[str, Any] = plain_json({**facts, 'scores': scores, 'verdict': dict(zip(forecasts, forecaster.verdicts_, strict=True))})
     ahead, result['note'] = next_forecast(forecaster)
     forecaster.save(job.folder)
-    files = {'metrics.json': json.dumps(result, indent=1, allow_nan=False),
-             'scores.csv': csv_text(forecaster.scores_, index=True), 'epochs.csv': csv_text(history.epochs),
-             'steps.csv': csv_text(history.steps), 'report.html': report(job, monitor, facts, forecaster, forecasts, ahead)}
+    files = {'metrics.json': json.dumps(result, indent=1, allow_nan=False), 'scores.csv': csv_text(forecaster.scores_, index=True),
+             'report.html': report(job, facts, forecaster, forecasts, ahead)}
     if ahead is not None: files['forecast.csv'] = csv_text(ahead)
     for name, text in files.items(): write_whole(job.folder / name, text.encode())
+    for i, trainer in enumerate(job.trainers):
+        for name, rows in (('epochs', trainer.history.epochs), ('steps', trainer.history.steps)):
+            write_whole(member_folder(job.folder, i) / f'{name}.csv', csv_text(rows).encode())
     return result

@@ -63,7 +63,7 @@ def load_table(
 ) -> Table:  # the table, with roles
     "Read the table that the options name."
     if file is None:
-        given = [f'--{n}' for n in ROLES if getattr(args, n)]
+        given = [f"--{n.replace('_', '-')}" for n in (*ROLES, 'time_format') if getattr(args, n)]
         if given: raise InputError(f'{given[0]} describes a table, and none is given: name a file')
         return Table(stock_features(load_stocks()), _replace(stock_spec(), known=()), 'embedded')      # the calendar is derived
     frame = read_table(file)

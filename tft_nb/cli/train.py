@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['train']
 
-# %% ../../nbs/94c_cli.train.ipynb #20132f9c
+# %% ../../nbs/94c_cli.train.ipynb #07b7c8bf
 import argparse
 import json
 import time
@@ -16,12 +16,11 @@ from typing import Any
 import pandas as pd
 
 from .folder import claim_or_go_on, read_run
-from .job import Job, begin, take_up
+from .job import Job, add_member, begin, member_folder, take_up
 from .results import finish
 from .table import load_table
 from .terminal import fit_width, verification_text
-from ..core import environment, from_first, pick_device, rank, seed_everything
-from ..monitor import Monitor
+from ..core import InputError, environment, from_first, pick_device, rank, seed_everything
 from ..train import RUN_FILES, load_model
 
 # %% ../../nbs/94c_cli.train.ipynb #690b3332
@@ -56,8 +55,8 @@ def _score_lines(scores: Mapping[str, Any], windows: int) -> list[str]:
         lines += ['', f'q-risk of {name} on {windows:,} test windows (0 is perfect)', fit_width(table)]
     return lines
 
-# %% ../../nbs/94c_cli.train.ipynb #e499162b
-def _start(args: argparse.Namespace) -> tuple[Job, Monitor]:
+# %% ../../nbs/94c_cli.train.ipynb #5b3d5215
+def _start(args: argparse.Namespace) -> Job:
     "A new run, or one that is taken up: by --resume, by --report, or since torchrun has restarted its processes."
     run = args.resume or args.report
     folder = (Path(run) if Path(run).is_dir() else Path(run).parent) if run else from_first(lambda: claim_or_go_on(args.out))
@@ -68,13 +67,25 @@ def _start(args: argparse.Namespace) -> tuple[Job, Monitor]:
 
 
 def _fit(job: Job, say: Callable[[str], None]) -> bool:
-    "Train; whether the run came to its end."
+    "Train the members; whether the run came to its end."
     windows = ', '.join(f'{len(w):,} {name}' for name, w in job.windows.items())
-    say(f'\n{sum(p.numel() for p in job.trainer.model.parameters()):,} parameters; windows: {windows}\n')
-    history = job.trainer.fit(job.sources['train'], job.sources['valid'])
-    if history.interrupted:
-        say(f'\nInterrupted after {len(history)} batches; the last checkpoint is whole. Resume with: tft_train --resume {job.folder}')
-    return not history.interrupted
+    say(f'\n{sum(p.numel() for p in job.trained.models[0].parameters()):,} parameters; windows: {windows}\n')
+    for number in range(job.args.members):
+        if job.args.members > 1: say(f'Member {number + 1} of {job.args.members}')
+        history = add_member(job).fit(job.sources['train'], job.sources['valid'])
+        if history.interrupted:
+            say(f'\nInterrupted after {len(history)} batches; the last checkpoint is whole. Resume with: tft_train --resume {job.folder}')
+            return False
+    return True
+
+
+def _recall(job: Job) -> None:
+    "Take the best weights of every member of a finished run."
+    for number in range(job.args.members):
+        best = member_folder(job.folder, number) / 'best.safetensors'
+        if not best.exists():
+            raise InputError(f'a report needs a run that came to its end, {best} is not there: go on with tft_train --resume {job.folder}')
+        add_member(job).model = load_model(best)[0]
 
 
 def _seconds() -> float:
@@ -83,7 +94,7 @@ def _seconds() -> float:
     began: float = psutil.Process().create_time()
     return time.time() - began
 
-# %% ../../nbs/94c_cli.train.ipynb #2ac9985c
+# %% ../../nbs/94c_cli.train.ipynb #624231b7
 def train(
     args: argparse.Namespace,  # options of `tft_train`, merged with the run's when it goes on
 ) -> int:  # 0: done, 130: interrupted
@@ -92,12 +103,12 @@ def train(
         if not args.json: print(text, flush=True)
     say('\n'.join(f'{k:<10} {v}' for k, v in environment(pick_device(args.device)).items()))
     seed_everything(args.seed)
-    job, monitor = _start(args)
+    job = _start(args)
     for line in _verification_lines(job): say(line)
-    if args.report: job.trainer.model = load_model(job.folder / 'best.safetensors')[0].to(job.trainer.device)
+    if args.report: _recall(job)
     elif not _fit(job, say): return 130
     if rank(): return 0      # several processes trained, the first one reports
-    result = finish(job, monitor, _seconds())
+    result = finish(job, _seconds())
     if args.json: print(json.dumps(result, indent=1))
     for line in _score_lines(result['scores'], len(job.windows['test'])): say(line)
     say('\n' + '\n'.join(result['verdict'].values()))

@@ -231,7 +231,7 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
     "From a table to a trained, calibrated and scored model."
     table = typed_table(df)
     spec = _roles_of(f, table)
-    frame = sorted_rows(table, spec.series, spec.time, f.time_format)
+    frame = sorted_rows(table, spec.series, spec.time, f.time_format, spec.targets)
     ready, f.trained_, f.season_ = begin_model(
         frame, spec, encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test, max_gap=f.max_gap, season=f.season,
         calendar=f.calendar, units=f.units, time_format=f.time_format)

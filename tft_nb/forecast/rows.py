@@ -26,12 +26,13 @@ def sorted_rows(
     series: str,  # column that tells series apart
     time: str,  # column of dates, timestamps or integers
     time_format: str | None = None,  # of the times; None: found from all of them
+    targets: Sequence[str] = (),  # columns that must be fit to be forecast
 ) -> pd.DataFrame:  # plain columns, times read, sorted by series and time
     "Read the times of a table and sort its rows."
     frame = typed_table(table)
-    for c in (series, time): check_column(frame, c)
+    for c in (series, time, *targets): check_column(frame, c)
     times = read_times(frame[time], time_format, frame[series])
-    for line in found_faults(frame, series, times, {}).values(): raise InputError(line)
+    for line in found_faults(frame, series, times, dict.fromkeys(targets, 'target')).values(): raise InputError(line)
     rows = frame.assign(**{time: times})
     return rows.sort_values([series, time], kind='stable', ignore_index=True)
 
