@@ -75,14 +75,15 @@ def settings(
 def _plan(args: argparse.Namespace, frame: pd.DataFrame, table: Table) -> tuple[Prepared, Trained, int | None]:
     "What becomes of a table, the record of a model without a model, and the season."
     spec, season = table.spec, None
-    calendars, features = Calendars.of(frame, spec.series, spec.time), Features(spec.series, spec.time, spec.targets, (), None)
+    calendars, features = Calendars.of(frame, spec.series, spec.time), Features(spec.series, spec.time, spec.targets)
     if not args.as_given:
         early = 1 - sum(x for x in (args.valid_share, args.test_share) if isinstance(x, float))
         features, season = derived_inputs(frame, spec, calendars, args.horizon, early)
     ready = prepare(features.add(frame), features.extend(spec), encoder=args.encoder, horizon=args.horizon, valid=args.valid_share,
                     test=args.test_share, max_gap=args.max_gap, look_back=args.look_back, derived=features.names)
     units = 'train' if args.as_given else 'auto'
-    return ready, untrained(ready, spec, features, calendars, units, max_gap=args.max_gap), season
+    start = 'constant' if args.as_given or args.recipe == 'stable' else 'bar'
+    return ready, untrained(ready, spec, features, calendars, units, max_gap=args.max_gap, start=start), season
 
 
 def _sources(trained: Trained, windows: dict[str, Windows]) -> tuple[dict[str, InUnits], Monitor]:

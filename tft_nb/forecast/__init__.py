@@ -136,7 +136,7 @@ def _fit(f: Any, df: Any) -> None:
     features, f.season_ = derived_inputs(frame, spec, calendars, f.horizon, early, f.season, f.calendar)
     p = prepare(features.add(frame), features.extend(spec), encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test,
                 max_gap=f.max_gap, look_back=True, derived=features.names)
-    f.check_, f.notes_, f.trained_ = p.check, p.notes, untrained(p, spec, features, calendars, f.units, max_gap=f.max_gap)
+    f.check_, f.notes_, f.trained_ = p.check, p.notes, untrained(p, spec, features, calendars, f.units, max_gap=f.max_gap, start=_plan_of(f).start)
     weight = {k: row_weights(w, frame, f.weight) for k, w in p.windows.items()}
     f.histories_ = train_members(f.trained_, p.windows, _plan_of(f), weight)
     if f.intervals: f.trained_.calibration = calibrated_on(f.trained_, p.windows['valid'])
