@@ -87,9 +87,10 @@ def begin(
     "Take a table to a new run; nothing is written before all that can be refused has been."
     frame = sorted_rows(table.frame, table.spec.series, table.spec.time, args.time_format, table.spec.targets)
     plain: dict[str, Any] = {'season': None, 'calendar': (), 'units': 'train'} if args.as_given else {}
+    start = 'constant' if args.as_given or args.recipe == 'stable' else 'bar'
     ready, trained, season = begin_model(
         frame, table.spec, encoder=args.encoder, horizon=args.horizon, valid=args.valid_share, test=args.test_share,
-        max_gap=args.max_gap, look_back=args.look_back, time_format=args.time_format, **plain)
+        max_gap=args.max_gap, look_back=args.look_back, time_format=args.time_format, start=start, **plain)
     hidden, config = settings(args, len(ready.windows['train']))
     quiet = {} if args.dropout else {'unknown_rate': 0.0}
     trained.models.append(TFT.from_panel(ready.windows['train'].panel, encoder=args.encoder, horizon=args.horizon, hidden=hidden,

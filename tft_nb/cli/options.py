@@ -101,7 +101,7 @@ def train_parser() -> argparse.ArgumentParser:  # of `tft_train`
                      help='derive no calendar inputs, lags or units: the network of the paper on the columns as given')
     run.add_argument('--quantiles', type=_level, nargs='+', default=[0.1, 0.5, 0.9], metavar='LEVEL', help='what is forecast, increasing')
     run.add_argument('--hidden', type=_count, metavar='WIDTH', help="width of the network, a multiple of its 4 heads (default: the recipe's)")
-    run.add_argument('--dropout', type=_share, default=0.1, metavar='SHARE',
+    run.add_argument('--dropout', type=_share, default=0.3, metavar='SHARE',
                      help='share of units dropped in training; 0: no chance at all, categories are not hidden either')
     run.add_argument('--epochs', type=_count, metavar='N',
                      help='passes over the training windows (default: fast: enough for 1,500 steps; stable: 10); '

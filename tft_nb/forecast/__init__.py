@@ -234,7 +234,7 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
     frame = sorted_rows(table, spec.series, spec.time, f.time_format, spec.targets)
     ready, f.trained_, f.season_ = begin_model(
         frame, spec, encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test, max_gap=f.max_gap, season=f.season,
-        calendar=f.calendar, units=f.units, time_format=f.time_format)
+        calendar=f.calendar, units=f.units, time_format=f.time_format, start=_plan_of(f).start)
     f.check_, f.notes_, f.parts_ = ready.check, ready.notes, parts_table(ready.windows)
     weight = {k: row_weights(w, frame, f.weight) for k, w in ready.windows.items()}
     f.histories_ = train_members(f.trained_, ready.windows, _plan_of(f), weight)

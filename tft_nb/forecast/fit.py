@@ -36,6 +36,7 @@ def begin_model(
     calendar: str | Sequence[str] = 'auto',  # inputs from the time; `'auto'`: by the step
     units: str = 'auto',  # of the target; `'auto'`: chosen on validation rows
     time_format: str | None = None,  # how the user's times are written
+    start: str = 'bar',  # the first forecast: `'bar'`, the best cheap one, or `'constant'`
 ) -> tuple[Prepared, Trained, int | None]:  # windows, the record without a network, rows of the season
     "Take a table to windows, and begin the record of a model."
     early = 1 - sum(x for x in (valid, test) if isinstance(x, float))
@@ -43,7 +44,7 @@ def begin_model(
     features, season = derived_inputs(frame, spec, calendars, horizon, early, season, calendar)
     ready = prepare(features.add(frame), features.extend(spec), encoder=encoder, horizon=horizon, valid=valid,
                     test=test, max_gap=max_gap, look_back=look_back, derived=features.names)
-    return ready, untrained(ready, spec, features, calendars, units, max_gap=max_gap), season
+    return ready, untrained(ready, spec, features, calendars, units, max_gap=max_gap, start=start), season
 
 # %% ../../nbs/88c_forecast.fit.ipynb #6890a10f
 @dataclass(frozen=True)

@@ -116,6 +116,18 @@ def score_by_series(
     return pd.concat(found, names=['series', 'forecast']).swaplevel().sort_index()
 
 # %% ../../nbs/82_forecast.score.ipynb #160fe44d
+_OFF = 0.07  # a band may hold so much more or less than its level
+
+
+def _held(row: pd.Series) -> str:
+    "A warning where a band holds a share of outcomes far from its level; empty where it does not."
+    for name, share in row.items():
+        if not str(name).startswith('coverage') or share is None or share != share: continue
+        low, high = (float(x) for x in str(name).split()[1].split('-'))
+        if abs(float(share) - (high - low) / 100) > _OFF: return f'; its {high - low:g} % interval held {float(share):.0%}'
+    return ''
+
+
 def verdict(
     table: pd.DataFrame,  # as of `score`
     ours: str = 'TFT',  # row of the network
@@ -125,4 +137,4 @@ def verdict(
     if ours not in risk or len(risk) < 2: return 'q-risk is undefined on these windows: no forecast can be named best'
     rest = risk.drop(ours)
     best = f'{ours} is best' if risk[ours] < rest.min() else f'use {rest.idxmin()!r}: {ours} does not beat it'
-    return f'{best} (mean q-risk {risk[ours]:.4f}, best of the others {rest.min():.4f}, {rest.idxmin()})'
+    return f'{best} (mean q-risk {risk[ours]:.4f}, best of the others {rest.min():.4f}, {rest.idxmin()}){_held(table.loc[ours])}'

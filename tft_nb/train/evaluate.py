@@ -110,7 +110,7 @@ def check_held_out(
     windows: Source,  # held out
     *,
     show: bool = True,  # a bar, if it takes longer than two seconds
-) -> None:
+) -> dict[str, float]:  # the scores, as `evaluate` gives them
     "Refuse windows that the model can't be scored on: the first one alone, then all."
     batch = windows.batch(torch.arange(1))
     try:
@@ -119,4 +119,4 @@ def check_held_out(
         reason = f'{type(e).__name__}: {e}'.splitlines()[0][:200]
         raise InputError(f'held-out windows must suit the network, they do not ({reason}): '
                          'cut them with the encoder, horizon and columns of the training windows') from None
-    check_scores(model, windows, show=show)
+    return check_scores(model, windows, show=show)

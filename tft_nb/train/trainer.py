@@ -22,7 +22,7 @@ from torch import nn
 
 from ..core import InputError, from_first, join_processes, keep_memory, rank, together, world
 from ..guard import TrainingDiverged
-from ..model import init_weights
+from ..model import init_weights, start_at_baseline
 from .batches import Source, check_source, fingerprint, same_windows, spread_out, target_quantiles
 from .checkpoint import RUN_FILES, CheckpointError, lock_folder, write_checkpoint
 from .config import TrainConfig, learning_rate
@@ -244,10 +244,17 @@ def _begin(t: Trainer, train: Source, valid: Source | None) -> None:
     torch.manual_seed(c.seed)
     if c.gain is not None: init_weights(model, c.gain)
     start_at = getattr(model, 'start_at', None)
-    if c.start_at_quantiles and start_at is not None: start_at(levels)
+    bar = 'baseline' in train.batch(spread_out(train, 1))
+    if bar: start_at_baseline(model)      # type: ignore[arg-type]
+    elif c.start_at_quantiles and start_at is not None: start_at(levels)
     share_weights(model)
     for k, v in t.run.averages.values.items(): v.copy_(t.run.averages.weights[k])
-    if valid is not None: check_held_out(model, valid, show=t.live.on)
+    if valid is None: return
+    scores = check_held_out(model, valid, show=t.live.on)
+    if not bar: return
+    t.run.progress.best_score = scores['q_risk']      # a run may end at the bar
+    t.run.keep_best()
+    t.files.save_best(t.run)
 
 # %% ../../nbs/73b_train.trainer.ipynb #7f643793
 def _prepare(t: Trainer, train: Source, valid: Source | None) -> None:
