@@ -37,6 +37,8 @@ def check(
     machine = check_machine(args.checkpoints, pick_device(args.device))
     with progress('tft_check'):
         with part(0.1): table = load_table(args, args.file, stand_ins=True)
-        with part(0.9): ready = examine(table.frame, table.spec, horizon=args.horizon, time_format=args.time_format)
+        spec, rows = table.spec, [table.frame]
+        del table      # `examine` alone holds the rows
+        with part(0.9): ready = examine(rows.pop(), spec, horizon=args.horizon, time_format=args.time_format)
     print(json.dumps(plain_json(_document(machine, ready)), indent=1) if args.json else _text(machine, ready), flush=True)
     return int(not (machine.ok.all() and ready.ok))

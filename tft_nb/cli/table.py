@@ -10,7 +10,6 @@ import argparse
 import hashlib
 from dataclasses import dataclass
 from dataclasses import replace as _replace
-from pathlib import Path
 
 import pandas as pd
 
@@ -55,6 +54,14 @@ class Table:
     sha256: str  # of the file; `'embedded'` for the stocks
 
 
+def _sha256(file: str) -> str:
+    "SHA-256 of a file, read a piece at a time."
+    found = hashlib.sha256()
+    with open(file, 'rb') as f:
+        while piece := f.read(2**20): found.update(piece)
+    return found.hexdigest()
+
+
 def load_table(
     args: argparse.Namespace,  # options of a command
     file: str | None,  # CSV or Parquet table; None: the embedded stocks
@@ -67,4 +74,4 @@ def load_table(
         if given: raise InputError(f'{given[0]} describes a table, and none is given: name a file')
         return Table(stock_features(load_stocks()), _replace(stock_spec(), known=()), 'embedded')      # the calendar is derived
     frame = read_table(file)
-    return Table(frame, table_roles(frame, args, stand_ins), hashlib.sha256(Path(file).read_bytes()).hexdigest())
+    return Table(frame, table_roles(frame, args, stand_ins), _sha256(file))

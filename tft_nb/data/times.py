@@ -171,11 +171,12 @@ def read_times(
     if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
     if pd.api.types.infer_dtype(t, skipna=True) != 'string':
         return pd.Series(pd.NaT, t.index, name=t.name)
-    t = t.str.strip().str.replace(_UTC, 'Z', regex=True)
-    if t.dropna().str.fullmatch(_DIGITS).all() and t.notna().any():
-        return _numbers(pd.to_numeric(t), format, group)
     place, words = pd.factorize(t)
-    words = pd.Series(np.array(words, object)).astype(t.dtype)
+    words = pd.Series(np.array(words, object)).astype(t.dtype).str.strip()
+    words = words.str.replace(_UTC, 'Z', regex=True)
+    if len(words) and words.str.fullmatch(_DIGITS).all():
+        number = np.append(pd.to_numeric(words), np.nan)[place]
+        return _numbers(pd.Series(number, t.index, name=t.name), format, group)
     found = [(f, _spread(x, place, t)) for f, x in _readings(words, format)]
     if not found: return pd.Series(pd.NaT, t.index, name=t.name)
     return found[0][1] if len(found) == 1 else _chosen(raw.name, raw, dict(found), group)

@@ -91,8 +91,12 @@ def _named_rows(frame: pd.DataFrame, spec: PanelSpec, numbers: Sequence[str]) ->
 def _verdict(inputs: Normalizer, train: pd.DataFrame, later: pd.DataFrame, spec: PanelSpec) -> Verification:
     "The verification of a table's numeric columns, with series and roles known."
     numbers = list(inputs.names_)
-    before, after = (_named_rows(f, spec, numbers) for f in (train, later))
-    return verify(inputs, before, after if len(later) else None, [t for t in spec.targets if t in numbers],
+    return _judged(inputs, *(_named_rows(f, spec, numbers) for f in (train, later)), spec)
+
+
+def _judged(inputs: Normalizer, before: pd.DataFrame, after: pd.DataFrame, spec: PanelSpec) -> Verification:
+    "The verification of named rows."
+    return verify(inputs, before, after if len(after) else None, [t for t in spec.targets if t in inputs.names_],
                   series=spec.series, known=spec.known)
 
 # %% ../../nbs/80_forecast.path.ipynb #bc46e6c0
@@ -240,7 +244,9 @@ def examine(
 ) -> Prepared:  # `faults` tells what a training would refuse; no windows
     "Judge a table without training on it: all faults at once instead of the first."
     if len(table) < 3: raise InputError(f'a table needs at least 3 rows, got {len(table)}: give more rows')
-    with part(0.3): df, found = _readable(typed_table(table), spec, time_format)
+    table = typed_table(table)
+    with part(0.3): df, found = _readable(table, spec, time_format)
+    del table      # a large table is held once
     keys = (spec.series, spec.time)
     numbers = [c for c in df if c not in keys and pd.api.types.is_numeric_dtype(df[c])
                and not pd.api.types.is_bool_dtype(df[c])]
@@ -248,12 +254,15 @@ def examine(
     if not len(df): raise InputError('; '.join(['a table needs rows with a series and a time', *found.values()]))
     early = _early(df[spec.time], 1 - valid - test)
     train, later = df[early], df[~early]
-    del df      # a large table is held once
+    notes = _remarks(train, spec, horizon)
+    del df
     with part(0.2):
         by = scale_by(train, spec.series, [t for t in spec.targets if t in numbers] or numbers)
         inputs = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
-    with part(0.5): check = _verdict(inputs, train, later, spec)
-    return Prepared(inputs, check, _stops(check), _remarks(train, spec, horizon), spec, faults=found)
+    before, after = (_named_rows(f, spec, list(inputs.names_)) for f in (train, later))
+    del train, later
+    with part(0.5): check = _judged(inputs, before, after, spec)
+    return Prepared(inputs, check, _stops(check), notes, spec, faults=found)
 
 # %% ../../nbs/80_forecast.path.ipynb #686da2e7
 def as_trained(

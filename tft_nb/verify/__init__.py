@@ -7,7 +7,7 @@ __all__ = ['CHECKS', 'Bounds', 'Verification', 'verify', 'normalize_data']
 
 # %% ../../nbs/49_verify.ipynb #9e18efbf
 from collections.abc import Collection, Hashable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -176,6 +176,13 @@ def _goals(table: Table, columns: Mapping[Any, Column], target: Any) -> dict[Any
     return {None: Layout(table.codes[:table.train], table.train).column(None, values, values).z}
 
 # %% ../../nbs/49_verify.ipynb #fc8f36f0
+def _slim(column: Column) -> Column:
+    "What the checks of several columns look at: not the arrays of each series, nor the values, unless they are all the same."
+    x = column.pooled.x if column.kind == 'constant' else np.zeros((1, 0))
+    nothing = np.zeros((1, 0))
+    return replace(column, pooled=replace(column.pooled, x=x, t=nothing, z=nothing, at=nothing), blocks=[])
+
+
 def verify(
     scaler: Any,  # fitted: a `Normalizer` or anything with `transform`; `None` for data that are scaled already
     train: Any,  # the training rows it was fitted on, unscaled, in time order (within series): frame, array or tensor
@@ -197,7 +204,7 @@ def verify(
         if seen is not None and column.pooled.n[0]:
             rows.append((name, origin(seen, int(column.pooled.n[0]), bounds.allowed)))
         quantiles[name] = [_five(v[:table.train]) for v in (table.before[name], t)]
-        columns[name] = Column(name, column.kind, column.pooled, [], column.z)
+        columns[name] = _slim(column)
         advance(0.7 / len(table.after))      # the rest is for the checks of several columns
     sound = unused(list(columns.values()))
     rows = [(name, line) for name, line in rows if not (line.check == 'dead' and name in sound)]
