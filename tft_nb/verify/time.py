@@ -72,8 +72,8 @@ def _future_range(b: Block) -> _Found:
 
 
 FUTURE = Check('future range', CONTINUOUS, (-np.inf, 0.02), _future_range, 'its unit or its level changes after training: use changes or ratios',
-               lambda r: noise(r) + np.where(ROWS >= 800, 160, 100),
-               lambda r: np.exp(3 + 0.05 * np.cumsum(noise(r) + 0.1)), by_series=True)
+               lambda r: noise(r) + 60 * (ROWS >= 800),
+               lambda r: np.exp(0.05 * np.cumsum(noise(r) + 0.1)), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #dee7827d
 def _clock(b: Block) -> _Found:

@@ -104,7 +104,7 @@ def filled(
     count, row = _repeats(v), np.arange(len(v))
     n, most, value = np.isfinite(v).sum(1), count.max(1), v[row, count.argmax(1)]
     second = np.where(v == value[:, None], 0, count).max(1)
-    inside = (value != v[:, 0]) & (value != v[row, n - 1]) & (value != 0) & (value != 1)
+    inside = (value > np.nanmin(v, axis=1)) & (value < np.nanmax(v, axis=1)) & (value != 0) & (value != 1)
     often = most >= np.maximum(FILLED * n, 5 * second)
     return np.where(inside & often, most, 0), value
 
@@ -154,9 +154,14 @@ def _sign(b: Block) -> _Found:
     return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
+def _size(r: np.random.Generator) -> _Array:
+    "A quantity that keeps away from 0."
+    return np.asarray(np.exp(0.3 * noise(r)))
+
+
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
-             lambda r: np.exp(0.3 * noise(r)) * np.where(some(r, 0.02), -1, 1),
-             lambda r: np.exp(0.3 * noise(r)) * np.where(some(r, 0.2), -1, 1), by_series=True)
+             lambda r: _size(r) * np.where(some(r, 0.02), -1, 1),
+             lambda r: _size(r) * np.where(some(r, 0.2), -1, 1), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #3e3829e3
 VALUES = (TAIL_OF_EACH, TAIL, DECIMAL, SENTINEL, SIGN)
