@@ -9,8 +9,8 @@ __all__ = ['GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL',
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
 
-from .checks import CONTINUOUS, FEW, ROWS, Block, Check, noise, quantile, some
-from .checks import _Array, _Found
+from .checks import CONTINUOUS, FEW, ROWS, Block, Check, quantile
+from .checks import _Array, _Found, _noise, _some
 
 # %% ../../nbs/41_verify.values.ipynb #29123c5d
 GAP = 6.0  # smaller ratios are no gap: a level that trends leaves them
@@ -135,8 +135,8 @@ def _sentinel(b: Block) -> _Found:
 
 
 SENTINEL = Check('sentinel', CONTINUOUS, (-np.inf, 2.0), _sentinel, 'mark this value as missing, first in {row}',  # twice may be chance
-                 lambda r: np.where(some(r, 0.03), 0.2, noise(r)),
-                 lambda r: np.where(some(r, 0.03), 0.0, noise(r)), by_series=True)
+                 lambda r: np.where(_some(r, 0.03), 0.2, _noise(r)),
+                 lambda r: np.where(_some(r, 0.03), 0.0, _noise(r)), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #4101c434
 AWAY = 0.2  # of the median size: what passes through 0 has more values than one in a hundred below it
@@ -156,12 +156,12 @@ def _sign(b: Block) -> _Found:
 
 def _size(r: np.random.Generator) -> _Array:
     "A quantity that keeps away from 0."
-    return np.asarray(np.exp(0.3 * noise(r)))
+    return np.asarray(np.exp(0.3 * _noise(r)))
 
 
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
-             lambda r: _size(r) * np.where(some(r, 0.02), -1, 1),
-             lambda r: _size(r) * np.where(some(r, 0.2), -1, 1), by_series=True)
+             lambda r: _size(r) * np.where(_some(r, 0.02), -1, 1),
+             lambda r: _size(r) * np.where(_some(r, 0.2), -1, 1), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #3e3829e3
 VALUES = (TAIL_OF_EACH, TAIL, DECIMAL, SENTINEL, SIGN)
