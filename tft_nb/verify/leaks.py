@@ -113,7 +113,7 @@ def by_series(
     enough = np.diff(np.append(starts, len(codes))) >= ENOUGH
     size = np.sqrt(square * own_square)
     known = enough[:, None] & (size > 1e-6 * size.max())
-    return np.asarray(np.where(known, np.abs(product) / np.where(known, size, 1.0), 0.0).max(0))
+    return np.asarray(np.divide(np.abs(product), size, out=np.zeros_like(size), where=known).max(0))
 
 # %% ../../nbs/43_verify.leaks.ipynb #d0cba19a
 RARE_LABEL = 0.7  # no smaller correlation is called the largest possible
