@@ -113,7 +113,7 @@ def by_series(
     enough = np.diff(np.append(starts, len(codes))) >= ENOUGH
     size = np.sqrt(square * own_square)
     known = enough[:, None] & (size > 1e-6 * size.max())
-    return np.asarray(np.where(known, np.abs(product) / np.where(known, size, 1.0), 0.0).max(0))
+    return np.asarray(np.divide(np.abs(product), size, out=np.zeros_like(size), where=known).max(0))
 
 # %% ../../nbs/43_verify.leaks.ipynb #d0cba19a
 RARE_LABEL = 0.7  # no smaller correlation is called the largest possible
@@ -134,15 +134,13 @@ def encode(
     lags: Lags,  # places of the rows and of their past
 ) -> _Array:  # `(row of the table,)`: mean of the target for each kind
     "Turn kinds into numbers, by the target's mean some rows ahead."
-    best, means, seen = -1.0, np.zeros(0), kinds[lags.rows]
+    seen = kinds[lags.rows]
     count = np.bincount(seen, minlength=kinds.max() + 1)
-    for y in views:
-        for lead in range(lags.ahead + 1):
-            later = y[lags.rows + lead]
-            mean = np.bincount(seen, later - later.mean(), len(count)) / np.maximum(count, 1)
-            if (differ := float(count @ mean**2)) > best:
-                best, means = differ, mean
-    return np.asarray(means[kinds])
+
+    def means(later: _Array) -> _Array:
+        return np.asarray(np.bincount(seen, later - later.mean(), len(count)) / np.maximum(count, 1))
+    every = (means(y[lags.rows + lead]) for y in views for lead in range(lags.ahead + 1))
+    return max(every, key=lambda mean: float(count @ mean**2))[kinds]
 
 # %% ../../nbs/43_verify.leaks.ipynb #4d41ed5b
 LEAK, SAME_ROW = 0.75, 0.97  # correlations allowed: with later rows, or at all if known in advance; with the same row

@@ -8,8 +8,8 @@ __all__ = ['BLOCKS', 'EACH', 'UNIT', 'MOVES', 'STUCK', 'WIDTHS', 'FUTURE', 'CLOC
 # %% ../../nbs/42_verify.time.ipynb #a19c4b7c
 import numpy as np
 
-from .checks import CONTINUOUS, ROWS, Block, Check, each, noise, quantile
-from .checks import _Array, _Found
+from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile
+from .checks import _Array, _Found, _noise
 
 # %% ../../nbs/42_verify.time.ipynb #73ea87be
 BLOCKS, EACH = 20, 25  # blocks of a series; values, evenly spaced, that stand for a block
@@ -24,12 +24,13 @@ def _unit(b: Block) -> _Found:
     places = np.linspace(0, 1, BLOCKS * EACH) * np.maximum(n - 1, 0)[:, None]
     parts = np.take_along_axis(size, np.rint(places).astype(int), 1).reshape(len(n), BLOCKS, EACH)
     step = np.sort(np.abs(np.diff(np.sort(parts, axis=2)[:, :, 3 * EACH // 4], axis=1)), axis=1)
-    return each(np.where(n >= 10 * BLOCKS, step[:, -1] / np.maximum(np.log(2), step[:, -3]), np.nan))
+    largest = np.fmin(step[:, -1], np.nanmax(np.abs(np.diff(size, axis=1)), axis=1, initial=0))
+    return each(np.where(n >= 10 * BLOCKS, largest / np.maximum(np.log(2), step[:, -3]), np.nan))
 
 
 UNIT = Check('unit', CONTINUOUS, (-np.inf, 3.5), _unit, 'its unit changes: bring all rows to one unit',
-             lambda r: np.exp(0.3 * noise(r)) * np.where(ROWS > 500, 1_000, 1),
-             lambda r: np.exp(0.3 * noise(r)) * np.where(ROWS > 500, 7, 1), by_series=True)
+             lambda r: np.exp(0.3 * _noise(r)) * np.where(ROWS > 500, 1_000, 1),
+             lambda r: np.exp(0.3 * _noise(r)) * np.where(ROWS > 500, 7, 1), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #9701599b
 MOVES = 0.5  # share of rows, outside the longest run, at which a column must change to be one that moves
@@ -49,7 +50,7 @@ def _stuck(b: Block) -> _Found:
 
 
 STUCK = Check('stuck', ('rare', 'continuous'), (-np.inf, 0.1), _stuck, 'it stands still from {row} on: cut these rows or mark them missing',
-              lambda r: noise(r)[np.minimum(ROWS, 850)],
+              lambda r: _noise(r)[np.minimum(ROWS, 850)],
               lambda r: np.repeat(r.normal(size=99), r.multinomial(1_000, r.dirichlet(np.ones(99)))), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #52c8ce6f
@@ -72,8 +73,8 @@ def _future_range(b: Block) -> _Found:
 
 
 FUTURE = Check('future range', CONTINUOUS, (-np.inf, 0.02), _future_range, 'its unit or its level changes after training: use changes or ratios',
-               lambda r: noise(r) + np.where(ROWS >= 800, 160, 100),
-               lambda r: np.exp(3 + 0.05 * np.cumsum(noise(r) + 0.1)), by_series=True)
+               lambda r: 100 + _noise(r) + 60 * (ROWS >= 800),
+               lambda r: np.exp(0.05 * np.cumsum(_noise(r) + 0.1)), by_series=True)
 
 # %% ../../nbs/42_verify.time.ipynb #dee7827d
 def _clock(b: Block) -> _Found:
@@ -87,7 +88,7 @@ def _clock(b: Block) -> _Found:
 
 
 CLOCK = Check('clock', CONTINUOUS, (-np.inf, 0.99), _clock, 'it only rises: use its changes, the time since an event, or calendar features',
-              lambda r: 1.7e9 + 60.0 * ROWS, lambda r: 0.5 * ROWS + noise(r))
+              lambda r: 1.7e9 + 60.0 * ROWS, lambda r: 0.5 * ROWS + _noise(r))
 
 # %% ../../nbs/42_verify.time.ipynb #2fa3b9ff
 TIME = (UNIT, STUCK, FUTURE, CLOCK)

@@ -9,8 +9,8 @@ __all__ = ['GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL',
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
 
-from .checks import CONTINUOUS, FEW, ROWS, Block, Check, noise, quantile, some
-from .checks import _Array, _Found
+from .checks import CONTINUOUS, FEW, ROWS, Block, Check, quantile
+from .checks import _Array, _Found, _noise, _some
 
 # %% ../../nbs/41_verify.values.ipynb #29123c5d
 GAP = 6.0  # smaller ratios are no gap: a level that trends leaves them
@@ -104,7 +104,7 @@ def filled(
     count, row = _repeats(v), np.arange(len(v))
     n, most, value = np.isfinite(v).sum(1), count.max(1), v[row, count.argmax(1)]
     second = np.where(v == value[:, None], 0, count).max(1)
-    inside = (value != v[:, 0]) & (value != v[row, n - 1]) & (value != 0) & (value != 1)
+    inside = (value > np.nanmin(v, axis=1)) & (value < np.nanmax(v, axis=1)) & (value != 0) & (value != 1)
     often = most >= np.maximum(FILLED * n, 5 * second)
     return np.where(inside & often, most, 0), value
 
@@ -135,8 +135,8 @@ def _sentinel(b: Block) -> _Found:
 
 
 SENTINEL = Check('sentinel', CONTINUOUS, (-np.inf, 2.0), _sentinel, 'mark this value as missing, first in {row}',  # twice may be chance
-                 lambda r: np.where(some(r, 0.03), 0.2, noise(r)),
-                 lambda r: np.where(some(r, 0.03), 0.0, noise(r)), by_series=True)
+                 lambda r: np.where(_some(r, 0.03), 0.2, _noise(r)),
+                 lambda r: np.where(_some(r, 0.03), 0.0, _noise(r)), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #4101c434
 AWAY = 0.2  # of the median size: what passes through 0 has more values than one in a hundred below it
@@ -154,9 +154,14 @@ def _sign(b: Block) -> _Found:
     return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
+def _size(r: np.random.Generator) -> _Array:
+    "A quantity that keeps away from 0."
+    return np.asarray(np.exp(0.3 * _noise(r)))
+
+
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
-             lambda r: np.exp(0.3 * noise(r)) * np.where(some(r, 0.02), -1, 1),
-             lambda r: np.exp(0.3 * noise(r)) * np.where(some(r, 0.2), -1, 1), by_series=True)
+             lambda r: _size(r) * np.where(_some(r, 0.02), -1, 1),
+             lambda r: _size(r) * np.where(_some(r, 0.2), -1, 1), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #3e3829e3
 VALUES = (TAIL_OF_EACH, TAIL, DECIMAL, SENTINEL, SIGN)
