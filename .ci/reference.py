@@ -72,6 +72,8 @@ def complete():
     NbdevLookup.link_line = lambda self, text: ''.join(s if apart.fullmatch(s) else link(self, s) for s in apart.split(text))
     for m in sorted(PAGES, key=lambda m: m.count('.')):
         module = importlib.import_module(m)
+        if m.count('.') > 1:      # `guard.clip`: the page
+            syms.setdefault(m.partition('.')[2], (BASE + PAGES[m], '', ''))
         for n in getattr(module, '__all__', ()):
             o = getattr(module, n, None)
             there = getattr(o, '__module__', None)
