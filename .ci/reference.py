@@ -141,7 +141,7 @@ def meanings(o):
 
 
 def table(o, sig):
-    "Parameters, types, defaults and meanings: one row each; columns that would be empty are left out."
+    "Parameters, types, defaults and meanings: one row each; columns that would be empty are left out."      # `<code>`: not looked up
     said = meanings(o)
     rows = []
     for p in sig.parameters.values():
@@ -149,7 +149,7 @@ def table(o, sig):
             continue
         star = {p.VAR_POSITIONAL: '*', p.VAR_KEYWORD: '**'}.get(p.kind, '')
         default = '' if p.default is p.empty else f'`{value(p.default)}`'
-        rows.append([f'`{star}{p.name}`', kind(p.annotation), default, said.get(p.name, '')])
+        rows.append([f'<code>{star}{p.name}</code>'.replace('*', r'\*'), kind(p.annotation), default, said.get(p.name, '')])
     back = kind(sig.return_annotation)
     if not inspect.isclass(o) and (said.get('return') or back not in ('', 'None')):
         rows.append(['returns', back, '', said.get('return', '')])
