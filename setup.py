@@ -31,7 +31,7 @@ setup(
     long_description=absolute((here / 'README.md').read_text('utf-8')), long_description_content_type='text/markdown',
     project_urls={'Documentation': site, 'Source': git, 'Issues': f'{git}/issues',
                   'Loss is NaN? Start here': f'{site}story_symptoms.html'},
-    classifiers=['Development Status :: 4 - Beta', 'Intended Audience :: Developers', 'Intended Audience :: Science/Research',
+    classifiers=['Development Status :: 3 - Alpha', 'Intended Audience :: Developers', 'Intended Audience :: Science/Research',
                  'Intended Audience :: Financial and Insurance Industry', 'Natural Language :: English',
                  'Operating System :: OS Independent', 'Framework :: Jupyter', 'Typing :: Typed',
                  'Programming Language :: Python :: 3', 'Programming Language :: Python :: 3 :: Only',

@@ -178,6 +178,8 @@ class Page:
 
         def f(e):
             t, c = e['t'], e.get('c')
+            if t == 'Span' and readme:
+                return c[1]
             if t == 'Cite':
                 ident = c[0][0]['citationId']
                 if ident not in self.labels:

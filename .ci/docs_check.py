@@ -119,6 +119,18 @@ def module_names(cfg):
     return ['.'.join(p.parts).removesuffix('.__init__') for p in files if p.parts != (cfg.lib_name, '__init__')]
 
 
+def glossary(path):
+    "The table of the home page: each word has its own anchor, to which the site links the first use on every page."
+    text = '\n'.join(c.source for c in read_nb(path).cells if c.cell_type == 'markdown')
+    rows = re.findall(r'^\| *word *\| *meaning *\|\n\|[-|]+\n((?:\|.*\n?)+)', text, flags=re.M)
+    if not rows:
+        yield 'the home page has no glossary: a table "| word | meaning |"'
+    for row in ''.join(rows).splitlines():
+        word = re.match(r'\| \[(.+?)\]\{#word-([\w-]+)\} \| .+ \|$', row)
+        if not word or word[1].replace(' ', '-') != word[2]:
+            yield f'glossary: {row!r} is not "| [word]{{#word-word}} | meaning |"'
+
+
 MODULE, CELL, RUN = 500, 40, 60      # lines at most: of a module, of an exported cell, of exported cells before one that runs
 
 
@@ -154,6 +166,7 @@ def main():
         count = len(p.read_text(encoding='utf-8').splitlines())
         if count > MODULE and p.stem != '_modidx':
             bad.append(f'{p.relative_to(cfg.config_path)} has {count} lines, at most {MODULE}')
+    bad += [f'{cfg.readme_nb}: {b}' for b in glossary(cfg.nbs_path / cfg.readme_nb)]
     for p in nbs:
         bad += [f'{p.name}: {b}' for b in notebook(p, number)]
         signs += [f'{p.name}: {b}' for b in sizes(p)]

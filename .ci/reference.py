@@ -1,8 +1,9 @@
 """The reference inside the pages: what `show_doc` prints, and where a name in backticks leads.
 
-`Filter` is nbdev's filter with three changes. An entry is a signature and a table of parameters (nbdev prints comments in which
+`Filter` is nbdev's filter with four changes. An entry is a signature and a table of parameters (nbdev prints comments in which
 backticks stay raw); the entry of a class is followed by one for each public method; and names that the door of a chapter defines,
-or only hands on, are looked up too (nbdev's index leaves out every `__init__`).
+or only hands on, are looked up too (nbdev's index leaves out every `__init__`). The first use of
+a word of the glossary on a page is a link to its meaning.
 """
 import importlib
 import inspect
@@ -13,9 +14,11 @@ from functools import lru_cache
 
 import nbdev.processors
 import nbdev.showdoc
+from execnb.nbio import read_nb
 from fastcore.docments import docments
 from nbdev.config import get_config
 from nbdev.doclinks import NbdevLookup, _nbpath2html
+from nbdev.process import Processor
 from nbdev.processors import FilterDefaults
 
 CFG = get_config()
@@ -69,6 +72,8 @@ def complete():
     NbdevLookup.link_line = lambda self, text: ''.join(s if apart.fullmatch(s) else link(self, s) for s in apart.split(text))
     for m in sorted(PAGES, key=lambda m: m.count('.')):
         module = importlib.import_module(m)
+        if m.count('.') > 1:      # `guard.clip`: the page
+            syms.setdefault(m.partition('.')[2], (BASE + PAGES[m], '', ''))
         for n in getattr(module, '__all__', ()):
             o = getattr(module, n, None)
             there = getattr(o, '__module__', None)
@@ -136,7 +141,7 @@ def meanings(o):
 
 
 def table(o, sig):
-    "Parameters, types, defaults and meanings: one row each; columns that would be empty are left out."
+    "Parameters, types, defaults and meanings: one row each; columns that would be empty are left out."      # `<code>`: not looked up
     said = meanings(o)
     rows = []
     for p in sig.parameters.values():
@@ -144,7 +149,7 @@ def table(o, sig):
             continue
         star = {p.VAR_POSITIONAL: '*', p.VAR_KEYWORD: '**'}.get(p.kind, '')
         default = '' if p.default is p.empty else f'`{value(p.default)}`'
-        rows.append([f'`{star}{p.name}`', kind(p.annotation), default, said.get(p.name, '')])
+        rows.append([f'<code>{star}{p.name}</code>'.replace('*', r'\*'), kind(p.annotation), default, said.get(p.name, '')])
     back = kind(sig.return_annotation)
     if not inspect.isclass(o) and (said.get('return') or back not in ('', 'None')):
         rows.append(['returns', back, '', said.get('return', '')])
@@ -289,10 +294,47 @@ def slug(heading):
     return heading.replace('`', '').strip().lower().replace(' ', '-')
 
 
+@lru_cache(None)
+def glossary():
+    "Word → meaning, from the table on the home page."
+    home = read_nb(CFG.nbs_path / CFG.readme_nb)
+    rows = re.findall(r'^\| \[(.+?)\]\{#word-[\w-]+\} \| (.+?) \|$', '\n'.join(c.source for c in home.cells), flags=re.M)
+    return dict(rows)
+
+
+class link_words(Processor):
+    "Link the first use of each word of the glossary, in running text, to its meaning."
+
+    def begin(self):
+        self.left = {} if any('{#word-' in c.source for c in self.nb.cells) else dict(glossary())
+
+    def cell(self, cell):
+        if cell.cell_type != 'markdown' or not self.left:
+            return
+        lines, fenced = cell.source.split('\n'), False
+        for i, line in enumerate(lines):
+            fenced ^= line.startswith('```')
+            if fenced or line.startswith(('#', '|', ':::', '    ', '> ', '```')) or re.match(r'<|\$\$', line):
+                continue
+            lines[i] = self.linked(line)
+        cell.source = '\n'.join(lines)
+
+    def linked(self, line):
+        parts = re.split(r'(`[^`]*`|!?\[[^]]*\]\([^)]*\)(?:\{[^}]*\})?|\$[^$]*\$|<[^>]*>|\{[^}]*\})', line)
+        for word in list(self.left):
+            for i in range(0, len(parts), 2):
+                if m := re.search(rf'(?<![\w-]){word}s?(?![\w-])', parts[i], flags=re.I):
+                    meaning = self.left.pop(word).replace('"', "'")
+                    link = f'[{m[0]}]({CFG.readme_nb}#word-{word}){{.term title="{meaning}"}}'
+                    parts[i:i + 1] = [parts[i][:m.start()], link, parts[i][m.end():]]
+                    break
+        return ''.join(parts)
+
+
 class Filter(FilterDefaults):
     "nbdev's filter, with this reference."
 
     def base_procs(self):
         complete()
         nbdev.showdoc.show_doc = show_doc
-        return [add_show_docs if p.__name__ == 'add_show_docs' else p for p in super().base_procs()]
+        return [*(add_show_docs if p.__name__ == 'add_show_docs' else p for p in super().base_procs()), link_words]

@@ -14,7 +14,7 @@ WIDTHS = (1280, 390)
 # elements that stick out of the page and out of everything that scrolls by itself
 SCRIPT = '''<script>addEventListener('load', () => {
   const wide = document.documentElement.clientWidth + 1, found = [];
-  for (const e of document.querySelectorAll('main *')) {
+  for (const e of document.querySelectorAll('body *')) {
     if (e.getBoundingClientRect().right <= wide) continue;
     let p = e.parentElement, held = false;
     for (; p && p !== document.body; p = p.parentElement) if (/auto|scroll|hidden/.test(getComputedStyle(p).overflowX)) held = true;
