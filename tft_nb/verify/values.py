@@ -149,21 +149,20 @@ def _sign(b: Block) -> _Found:
     "Share of the rarer sign, where the column keeps away from 0."
     n, size = np.isfinite(b.x).sum(1), np.abs(b.x)
     low, usual = quantile(size, 0.01, 0.5)
-    side = np.where((b.x < 0).sum(1) < n / 2, -1, 1)[:, None]
-    rare = side * b.x > 0
+    rare = np.where(((b.x < 0).sum(1) < n / 2)[:, None], b.x < 0, b.x > 0)
     share = rare.sum(1) / n
     lost = (low > AWAY * usual) & (share < RARER)
     return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
-def _size(r: np.random.Generator) -> _Array:
-    "A quantity that keeps away from 0."
-    return np.asarray(np.exp(0.3 * _noise(r)))
+def _signed(r: np.random.Generator, share: float) -> _Array:
+    "A quantity that keeps away from 0, and a share of its values below."
+    return np.asarray(np.exp(0.3 * _noise(r)) * np.where(_some(r, share), -1, 1))
 
 
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
-             lambda r: _size(r) * np.where(_some(r, 0.02), -1, 1),
-             lambda r: _size(r) * np.where(_some(r, 0.2), -1, 1), by_series=True)
+             lambda r: _signed(r, 0.02),
+             lambda r: _signed(r, 0.2), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #3e3829e3
 VALUES = (TAIL_OF_EACH, TAIL, DECIMAL, SENTINEL, SIGN)
