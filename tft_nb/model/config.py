@@ -16,10 +16,8 @@ from ..data import Panel
 # %% ../../nbs/52_model.config.ipynb #26b26f5f
 Category = tuple[str, int]
 
-# %% ../../nbs/52_model.config.ipynb #cf0f4633
+# %% ../../nbs/52_model.config.ipynb #60f3fbc5
 _REALS, _CATS = ('known_real', 'observed_real', 'static_real', 'targets'), ('known_cat', 'observed_cat', 'static_cat')
-_WHOLE = ('encoder', 'horizon', 'hidden', 'heads', 'lstm_layers')
-_SHARES = ('dropout', 'attention_dropout', 'unknown_rate')
 
 
 def _settled(c: 'TFTConfig') -> dict[str, Any]:
@@ -28,6 +26,10 @@ def _settled(c: 'TFTConfig') -> dict[str, Any]:
     names = {name: tuple(getattr(c, name)) for name in _REALS}
     kinds = {name: tuple((str(n), int(k)) for n, k in getattr(c, name)) for name in _CATS}
     return names | kinds | {'kinds': words, 'quantiles': tuple(float(q) for q in c.quantiles)}
+
+# %% ../../nbs/52_model.config.ipynb #cf0f4633
+_WHOLE = ('encoder', 'horizon', 'hidden', 'heads', 'lstm_layers')
+_SHARES = ('dropout', 'attention_dropout', 'unknown_rate')
 
 
 def _rules(c: 'TFTConfig') -> list[tuple[str, Any, bool]]:

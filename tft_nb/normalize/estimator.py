@@ -102,6 +102,11 @@ def _set_features(n: Any, features: list[Any]) -> None:
     if n.named_ and all(isinstance(c, str) for c in features):
         n.feature_names_in_ = np.array(features, dtype=object)
 
+
+def _without(table: Any, names: Sequence[Any]) -> Any:
+    "Leave columns out of a frame."
+    return nw.from_native(table).drop(names).to_native() if names else table
+
 # %% ../../nbs/37_normalize.estimator.ipynb #bbc985cd
 def _plain(key: Any) -> Any:
     "Turn a series' key into JSON types."
@@ -129,16 +134,6 @@ def _series_of(n: Any, keys: pd.Index) -> _Array:
     return np.asarray(np.array([known.get(_plain(k), 0) for k in seen] + [0])[codes])
 
 # %% ../../nbs/37_normalize.estimator.ipynb #63e7437b
-def _merge(n: Any, other: Any) -> None:
-    "Add another normalizer's statistics."
-    if n.names_ != other.names_ or n.get_params() != other.get_params():
-        raise InputError(f'merge needs the same columns and settings, got {other.names_} with {other.get_params()}: fit both alike')
-    for mine, theirs in zip(n.stats_, other.stats_, strict=True):
-        mine.merge(theirs)
-    _merge_groups(n.groups_, other.groups_)
-    _settle(n)
-
-
 def _settle(n: Any) -> None:
     "Turn statistics into scalings."
     n.groups_.sort()
@@ -153,6 +148,16 @@ def _settle(n: Any) -> None:
         own = (scale > 0) & (f.kind in ('continuous', 'zero-inflated'))
         n.centers_[:, j] = np.append(f.center, np.where(own, center, f.center))
         n.scales_[:, j] = np.append(f.scale, np.where(own, scale, f.scale))
+
+# %% ../../nbs/37_normalize.estimator.ipynb #082cb112
+def _merge(n: Any, other: Any) -> None:
+    "Add another normalizer's statistics."
+    if n.names_ != other.names_ or n.get_params() != other.get_params():
+        raise InputError(f'merge needs the same columns and settings, got {other.names_} with {other.get_params()}: fit both alike')
+    for mine, theirs in zip(n.stats_, other.stats_, strict=True):
+        mine.merge(theirs)
+    _merge_groups(n.groups_, other.groups_)
+    _settle(n)
 
 # %% ../../nbs/37_normalize.estimator.ipynb #532c9180
 _BLOCK = 4_096
@@ -171,11 +176,6 @@ def _map(n: Any, X: Any, one: _Map, every: bool) -> Any:
         for j, t in enumerate(_map_columns(n, list(block), places, None, one)):
             out[i:i + _BLOCK, j] = t
     return table.rebuild(out)
-
-
-def _without(table: Any, names: Sequence[Any]) -> Any:
-    "Leave columns out of a frame."
-    return nw.from_native(table).drop(names).to_native() if names else table
 
 
 def _turned(block: _Array) -> _Array:

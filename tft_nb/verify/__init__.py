@@ -175,43 +175,6 @@ def _goals(table: Table, columns: Mapping[Any, Column], target: Any) -> dict[Any
                          f'got {type(target).__name__} of {np.size(target)}: pass one of them')
     return {None: Layout(table.codes[:table.train], table.train).column(None, values, values).z}
 
-# %% ../../nbs/49_verify.ipynb #fc8f36f0
-def _slim(column: Column) -> Column:
-    "What the checks of several columns look at: not the arrays of each series, nor the values, unless they are all the same."
-    x = column.pooled.x if column.kind == 'constant' else np.zeros((1, 0))
-    nothing = np.zeros((1, 0))
-    return replace(column, pooled=replace(column.pooled, x=x, t=nothing, z=nothing, at=nothing), blocks=[])
-
-
-def verify(
-    scaler: Any,  # fitted: a `Normalizer` or anything with `transform`; `None` for data that are scaled already
-    train: Any,  # the training rows it was fitted on, unscaled, in time order (within series): frame, array or tensor
-    valid: Any = None,  # validation rows, unscaled
-    target: Any = None,  # name (or column number) of the target, a list of such, or its values for the training rows
-    bounds: Bounds | None = None,  # `None` for the defaults
-    series: Any = None,  # column that tells series apart, where a normalizer's `by` does not
-    known: Collection[Any] = (),  # columns known in advance: a forecast by copying, if they move with the target
-) -> Verification:  # `.ok`, `.failures`, `.table`, `.culprits`, `.raise_if_failed()`, `.plot()`
-    "Judge every column as the network will see it, on the stored dtype, with training and validation rows."
-    bounds = bounds or Bounds()
-    _check_arguments(scaler, bounds, series, known)
-    table, rows, quantiles = Table(scaler, train, valid, series), list[tuple[Any, Line]](), dict[Any, Any]()
-    columns: dict[Any, Column] = {}
-    for name, t in table.after.items():
-        column = table.layout.column(name, table.before[name], t)
-        rows += [(name, line) for line in _lines(table, column, bounds).values()]
-        seen = _fitted_on(scaler, name, column, table.train)
-        if seen is not None and column.pooled.n[0]:
-            rows.append((name, origin(seen, int(column.pooled.n[0]), bounds.allowed)))
-        quantiles[name] = [_five(v[:table.train]) for v in (table.before[name], t)]
-        columns[name] = _slim(column)
-        advance(0.7 / len(table.after))      # the rest is for the checks of several columns
-    sound = unused(list(columns.values()))
-    rows = [(name, line) for name, line in rows if not (line.check == 'dead' and name in sound)]
-    rows = sorted([*rows, *_together(table, columns, target, bounds, known)], key=lambda r: list(columns).index(r[0]) if r[0] in columns else -1)
-    before, after = (pd.DataFrame({c: q[k] for c, q in quantiles.items() if q[k]}, index=_FIVE).T for k in (0, 1))
-    return Verification(pd.DataFrame([{'column': name} | asdict(line) for name, line in rows]), before, after)
-
 # %% ../../nbs/49_verify.ipynb #08548648
 def _together(table: Table, columns: Mapping[Any, Column], target: Any, bounds: Bounds, known: Collection[Any]) -> Iterator[tuple[Any, Line]]:
     "Run the checks of several columns, and of text."
@@ -250,6 +213,43 @@ def _check_arguments(scaler: Any, bounds: Any, series: Any, known: Any) -> None:
         raise InputError(f'known must be a list of columns, got {known!r}: write [{known!r}]')
     if not isinstance(series, Hashable):
         raise InputError(f'series must be the name of a column, got {type(series).__name__}: put it into the table')
+
+# %% ../../nbs/49_verify.ipynb #fc8f36f0
+def _slim(column: Column) -> Column:
+    "What the checks of several columns look at: not the arrays of each series, nor the values, unless they are all the same."
+    x = column.pooled.x if column.kind == 'constant' else np.zeros((1, 0))
+    nothing = np.zeros((1, 0))
+    return replace(column, pooled=replace(column.pooled, x=x, t=nothing, z=nothing, at=nothing), blocks=[])
+
+
+def verify(
+    scaler: Any,  # fitted: a `Normalizer` or anything with `transform`; `None` for data that are scaled already
+    train: Any,  # the training rows it was fitted on, unscaled, in time order (within series): frame, array or tensor
+    valid: Any = None,  # validation rows, unscaled
+    target: Any = None,  # name (or column number) of the target, a list of such, or its values for the training rows
+    bounds: Bounds | None = None,  # `None` for the defaults
+    series: Any = None,  # column that tells series apart, where a normalizer's `by` does not
+    known: Collection[Any] = (),  # columns known in advance: a forecast by copying, if they move with the target
+) -> Verification:  # `.ok`, `.failures`, `.table`, `.culprits`, `.raise_if_failed()`, `.plot()`
+    "Judge every column as the network will see it, on the stored dtype, with training and validation rows."
+    bounds = bounds or Bounds()
+    _check_arguments(scaler, bounds, series, known)
+    table, rows, quantiles = Table(scaler, train, valid, series), list[tuple[Any, Line]](), dict[Any, Any]()
+    columns: dict[Any, Column] = {}
+    for name, t in table.after.items():
+        column = table.layout.column(name, table.before[name], t)
+        rows += [(name, line) for line in _lines(table, column, bounds).values()]
+        seen = _fitted_on(scaler, name, column, table.train)
+        if seen is not None and column.pooled.n[0]:
+            rows.append((name, origin(seen, int(column.pooled.n[0]), bounds.allowed)))
+        quantiles[name] = [_five(v[:table.train]) for v in (table.before[name], t)]
+        columns[name] = _slim(column)
+        advance(0.7 / len(table.after))      # the rest is for the checks of several columns
+    sound = unused(list(columns.values()))
+    rows = [(name, line) for name, line in rows if not (line.check == 'dead' and name in sound)]
+    rows = sorted([*rows, *_together(table, columns, target, bounds, known)], key=lambda r: list(columns).index(r[0]) if r[0] in columns else -1)
+    before, after = (pd.DataFrame({c: q[k] for c, q in quantiles.items() if q[k]}, index=_FIVE).T for k in (0, 1))
+    return Verification(pd.DataFrame([{'column': name} | asdict(line) for name, line in rows]), before, after)
 
 # %% ../../nbs/49_verify.ipynb #ddf5cae6
 def normalize_data(

@@ -10,6 +10,7 @@ import numpy as np
 
 from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile
 from .checks import _Array, _Found, _noise
+from .values import runs
 
 # %% ../../nbs/42_verify.time.ipynb #73ea87be
 BLOCKS, EACH = 20, 25  # blocks of a series; values, evenly spaced, that stand for a block
@@ -38,10 +39,8 @@ MOVES = 0.5  # share of rows, outside the longest run, at which a column must ch
 
 def _stuck(b: Block) -> _Found:
     "Share of rows in the longest run of one value, where the series otherwise moves."
-    at, here, n = np.arange(b.x.shape[1]), np.isfinite(b.x), np.isfinite(b.x).sum(1)
-    new = np.pad(b.x[:, 1:] != b.x[:, :-1], ((0, 0), (1, 0)), constant_values=True)
-    run = np.where(here, at - np.maximum.accumulate(np.where(new, at, 0), axis=1) + 1, 0)
-    longest, moves = run.max(1), (new & here).sum(1) - 1
+    run, n = runs(b.x), np.isfinite(b.x).sum(1)
+    longest, moves = run.max(1), (run == 1).sum(1) - 1
     pace = moves / (n - longest)
     usual = np.median(pace[moves > 0]) if (moves > 0).mean() > MOVES else 0.0
     stopped = np.where(moves > 0, pace, usual) > MOVES

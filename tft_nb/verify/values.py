@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL', 'REST', 'FILLED', 'JUMP', 'SENTINEL', 'AWAY',
-           'RARER', 'SIGN', 'VALUES', 'tail_index', 'gap', 'filled', 'ends']
+           'RARER', 'SIGN', 'VALUES', 'tail_index', 'gap', 'runs', 'filled', 'ends']
 
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
@@ -89,8 +89,10 @@ FILLED = 0.003  # share of rows that a filled value takes at least
 JUMP = 3.0  # times the step that one in a hundred exceeds
 
 
-def _repeats(v: _Array) -> _Array:
-    "For sorted rows: how often the value was seen, up to each place."
+def runs(
+    v: _Array,  # `(series, time)`
+) -> _Array:  # the same shape: 1 where a value is new, 2 where it stays, and so on; 0 where it is missing
+    "Count for how long each value has stayed."
     at = np.arange(v.shape[1])
     new = np.pad(v[:, 1:] != v[:, :-1], ((0, 0), (1, 0)), constant_values=True)
     return np.asarray(np.where(np.isfinite(v), at - np.maximum.accumulate(np.where(new, at, 0), axis=1) + 1, 0))
@@ -101,7 +103,7 @@ def filled(
 ) -> tuple[_Array, _Array]:  # `(series,)` each: how often, and the value
     "Find the value that repeats far more often than any other."
     v = np.sort(x, axis=1)
-    count, row = _repeats(v), np.arange(len(v))
+    count, row = runs(v), np.arange(len(v))      # sorted: how often
     n, most, value = np.isfinite(v).sum(1), count.max(1), v[row, count.argmax(1)]
     second = np.where(v == value[:, None], 0, count).max(1)
     inside = (value > np.nanmin(v, axis=1)) & (value < np.nanmax(v, axis=1)) & (value != 0) & (value != 1)
@@ -131,7 +133,7 @@ def _sentinel(b: Block) -> _Found:
     counts, values = (np.stack(part) for part in zip(*found, strict=True))
     best, row = counts.argmax(0), np.arange(len(once))
     first = (b.x == values[best, row][:, None]).argmax(1)
-    return np.where((~stays & np.isfinite(b.x)).sum(1) > FEW, counts[best, row], np.nan), b.at[row, first]
+    return np.where(np.isfinite(once).sum(1) > FEW, counts[best, row], np.nan), b.at[row, first]
 
 
 SENTINEL = Check('sentinel', CONTINUOUS, (-np.inf, 2.0), _sentinel, 'mark this value as missing, first in {row}',  # twice may be chance
@@ -147,21 +149,20 @@ def _sign(b: Block) -> _Found:
     "Share of the rarer sign, where the column keeps away from 0."
     n, size = np.isfinite(b.x).sum(1), np.abs(b.x)
     low, usual = quantile(size, 0.01, 0.5)
-    side = np.where((b.x < 0).sum(1) < n / 2, -1, 1)[:, None]
-    rare = side * b.x > 0
+    rare = np.where(((b.x < 0).sum(1) < n / 2)[:, None], b.x < 0, b.x > 0)
     share = rare.sum(1) / n
     lost = (low > AWAY * usual) & (share < RARER)
     return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
-def _size(r: np.random.Generator) -> _Array:
-    "A quantity that keeps away from 0."
-    return np.asarray(np.exp(0.3 * _noise(r)))
+def _signed(r: np.random.Generator, share: float) -> _Array:
+    "A quantity that keeps away from 0, and a share of its values below."
+    return np.asarray(np.exp(0.3 * _noise(r)) * np.where(_some(r, share), -1, 1))
 
 
 SIGN = Check('sign', CONTINUOUS, (-np.inf, 0.0), _sign, 'fix the sign, or mark these values missing, first in {row}',
-             lambda r: _size(r) * np.where(_some(r, 0.02), -1, 1),
-             lambda r: _size(r) * np.where(_some(r, 0.2), -1, 1), by_series=True)
+             lambda r: _signed(r, 0.02),
+             lambda r: _signed(r, 0.2), by_series=True)
 
 # %% ../../nbs/41_verify.values.ipynb #3e3829e3
 VALUES = (TAIL_OF_EACH, TAIL, DECIMAL, SENTINEL, SIGN)
