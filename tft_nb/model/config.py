@@ -27,11 +27,13 @@ class Variables:
     static_real: tuple[str, ...] = ()  # reals constant within a series
     static_cat: tuple[Category, ...] = ()  # categoricals constant within a series
     targets: tuple[str, ...] = ('target',)  # what is forecast
+    kinds: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)  # (column, its kinds in the order of their codes)
 
     def __post_init__(self) -> None:
         for f in fields(Variables):                           # lists, after a trip through JSON, become tuples
             value = tuple(getattr(self, f.name))
             if f.name.endswith('_cat'): value = tuple((str(name), int(n)) for name, n in value)
+            if f.name == 'kinds': value = tuple((str(name), tuple(words)) for name, words in value)
             object.__setattr__(self, f.name, value)
 
     @property
@@ -90,12 +92,10 @@ class TFTConfig(Variables):
     non_crossing: bool = False  # make the quantiles increase by construction
     unknown_rate: float = 0.02  # share of category codes replaced by the unknown one, in training
     layer_norm_eps: float = 1e-5  # added to the variance in every LayerNorm; NVIDIA's and Google's networks have 1e-3
-    kinds: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), repr=False)  # (column, its kinds in the order of their codes)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, 'quantiles', tuple(float(q) for q in self.quantiles))
-        object.__setattr__(self, 'kinds', tuple((name, tuple(words)) for name, words in self.kinds))
         _check_config(self)
 
     @property
