@@ -231,13 +231,12 @@ def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series
     return [whole[i] for i in differ]
 
 # %% ../../nbs/13_data.times.ipynb #8b8eb967
-_WHOLE = (
-    ('%Y%m%d', 1900_01_01, 2100_12_31),
-    ('%Y%m', 1900_01, 2100_12),
-    ('%Y%m%d%H', 1900_01_01_00, 2100_12_31_23),
-    ('%Y%m%d%H%M', 1900_01_01_00_00, 2100_12_31_23_59),
-    ('%Y%m%d%H%M%S', 1900_01_01_00_00_00, 2100_12_31_23_59_59),
-)
+_WHOLE = ('%Y%m%d', '%Y%m', '%Y%m%d%H', '%Y%m%d%H%M', '%Y%m%d%H%M%S')
+
+
+def _digits(format: str) -> int:
+    "How many digits a date has in a format of numbers."
+    return 2 * format.count('%') + 2 * ('%Y' in format) + ('%j' in format)
 
 
 def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
@@ -249,10 +248,9 @@ def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
     if format == 'integer': return counter
     words = counter.astype('string')
     if format: return _compact(words, format)
-    for f, first, last in _WHOLE:
-        if first <= held.min() <= held.max() <= last and (
-            x := _compact(words, f)
-        ).notna().equals(t.notna()):
+    length = {len(str(int(v))) for v in (held.min(), held.max())}
+    for f in _WHOLE:
+        if length == {_digits(f)} and (x := _compact(words, f)).notna().equals(t.notna()):
             return x
     if held.max() < 10_101 or _cost(counter.dropna(), series[t.notna().to_numpy()]) == (
         False,
@@ -265,8 +263,7 @@ def _numbers(t: pd.Series, format: str | None, series: np.ndarray) -> pd.Series:
 
 def _compact(words: pd.Series, format: str) -> pd.Series:
     "Whole numbers as dates; zeros in front, which a number lost, are put back."
-    digits = 2 * format.count('%') + 2 * ('%Y' in format) + ('%j' in format)
-    found = pd.to_datetime(words.str.zfill(digits), format=format, errors='coerce')
+    found = pd.to_datetime(words.str.zfill(_digits(format)), format=format, errors='coerce')
     return found.where(found.dt.year.between(1900, 2100))
 
 # %% ../../nbs/13_data.times.ipynb #b318cfbe

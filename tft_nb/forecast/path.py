@@ -91,7 +91,8 @@ def _named_rows(frame: pd.DataFrame, spec: PanelSpec, numbers: Sequence[str]) ->
 def _verdict(inputs: Normalizer, train: pd.DataFrame, later: pd.DataFrame, spec: PanelSpec) -> Verification:
     "The verification of a table's numeric columns, with series and roles known."
     numbers = list(inputs.names_)
-    return _judged(inputs, *(_named_rows(f, spec, numbers) for f in (train, later)), spec)
+    before, after = (_named_rows(f, spec, numbers) for f in (train, later))
+    return _judged(inputs, before, after, spec)
 
 
 def _judged(inputs: Normalizer, before: pd.DataFrame, after: pd.DataFrame, spec: PanelSpec) -> Verification:
