@@ -19,5 +19,5 @@ setup(
     packages=find_packages(include=[lib, f'{lib}.*']), package_data={lib: ['py.typed', 'stocks/*']},
     python_requires='>=' + cfg['min_python'],
     install_requires=shlex.split(cfg['requirements']),
-    extras_require={'dev': shlex.split(cfg['dev_requirements'])},
+    extras_require={'dev': shlex.split(cfg['dev_requirements']), 'onnx': ['onnx', 'onnxscript', 'onnxruntime'], 'hub': ['huggingface_hub']},
     entry_points={'console_scripts': shlex.split(cfg['console_scripts']), 'nbdev': [f'{lib}={lib}._modidx:d']})

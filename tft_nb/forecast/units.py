@@ -96,7 +96,7 @@ def _measured(s: InUnits, found: dict[str, Tensor], rows: Tensor) -> dict[str, T
     place, size = place_and_size(past, s.units, s.held['floor'])
     observed, count = found['observed_real'].clone(), past.shape[-1]
     observed[..., :count] = ((past - place) / size).nan_to_num(0).clamp(-_FAR, _FAR)
-    target = found['target'].reshape(len(rows), -1, count)
+    target = found['target'].reshape(rows.shape[0], -1, count)      # len() would fix the size of an exported graph
     target = ((target - place) / size).reshape(found['target'].shape)
     found |= {'observed_real': observed, 'target': target, 'place': place, 'size': size}
     if s.lags:
