@@ -101,6 +101,7 @@ def run_diagnosis(
     "Scan a table, or diagnose a run's model."
     if not (args.file or args.checkpoint or args.replay):
         raise InputError('give a table, a --checkpoint or a --replay, got none: see tft_diagnose --help')
+    if args.file and args.replay: raise InputError('a replay file holds its own batch, and a table was named too: leave one of them out')
     lines, document = _verdict(args)
     print(json.dumps(plain_json(document), indent=1) if args.json else '\n'.join(lines), flush=True)
     return int(not document['sound'])

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['Forecaster', 'Calibration', 'Calendars', 'Explanation', 'Features', 'InUnits', 'Plan', 'Prepared', 'Trained', 'adapt',
-           'as_trained', 'boosted', 'examine', 'fit_normalizers', 'importance', 'in_words', 'levels', 'median_place',
-           'naive_forecasts', 'plot_fans', 'plot_forecast', 'plot_importance', 'predict', 'prepare', 'quantile_name',
-           'roles', 'scale_by', 'score', 'score_by_series', 'score_by_step', 'score_json', 'score_text', 'to_raw',
-           'verdict']
+           'as_trained', 'boosted', 'examine', 'fit_normalizers', 'graph_inputs', 'importance', 'in_words', 'levels',
+           'median_place', 'naive_forecasts', 'plot_fans', 'plot_forecast', 'plot_importance', 'predict', 'prepare',
+           'quantile_name', 'roles', 'scale_by', 'score', 'score_by_series', 'score_by_step', 'score_json',
+           'score_text', 'to_raw', 'verdict']
 
-# %% ../../nbs/89_forecast.ipynb #aad9806e
+# %% ../../nbs/89_forecast.ipynb #b0adf080
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import replace as _replace
@@ -34,6 +34,7 @@ from .explain import Explanation, explain_window, importance, in_words
 from .features import Features
 from .fit import begin_model, judge_model, last_rows, parts_table, verdicts
 from .future import Calendars
+from .graph import graph_inputs, write_onnx
 from .judge import all_windows, backtest, calibrated_on
 from .path import Prepared, as_trained, examine, fit_normalizers, levels, prepare, roles
 from .plots import plot_fans, plot_forecast, plot_importance
@@ -48,11 +49,11 @@ from ..train import History
 from ..verify import Verification
 
 _all_ = ['Calibration', 'Calendars', 'Explanation', 'Features', 'InUnits', 'Plan', 'Prepared', 'Trained', 'adapt', 'as_trained', 'boosted',
-         'examine', 'fit_normalizers', 'importance', 'in_words', 'levels', 'median_place', 'naive_forecasts', 'plot_fans',
+         'examine', 'fit_normalizers', 'graph_inputs', 'importance', 'in_words', 'levels', 'median_place', 'naive_forecasts', 'plot_fans',
          'plot_forecast', 'plot_importance', 'predict', 'prepare', 'quantile_name', 'roles', 'scale_by', 'score', 'score_by_series',
          'score_by_step', 'score_json', 'score_text', 'to_raw', 'verdict']
 
-# %% ../../nbs/89_forecast.ipynb #1e1d8ae5
+# %% ../../nbs/89_forecast.ipynb #eff63279
 class Forecaster(BaseEstimator):  # type: ignore[misc]
     "Forecast many series from one table: fit, predict, plot."
     trained_: Trained  # networks, scales, calendar, calibration
@@ -176,6 +177,13 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     ) -> 'Forecaster':  # ready to predict
         "Read a forecaster."
         return _restored(*read_folder(folder))
+
+    def to_onnx(
+        self,
+        path: str | Path,  # of the new file
+    ) -> None:
+        "Write one ONNX graph: raw values in, forecasts out; `graph_inputs` makes what it takes."
+        write_onnx(_model(self), self.history_, path)
 
     def push_to_hub(
         self,

@@ -98,7 +98,7 @@ def _past(s: InUnits, found: dict[str, Tensor], rows: Tensor) -> tuple[Tensor, T
     "Labels of the past `(window, encoder, target)` in the units, and their place and size."
     past = s.held['labels'][rows[:, :s.windows.encoder]]
     if 'encoder_mask' in found: past = torch.where(found['encoder_mask'][..., None], past, torch.nan)
-    if s.units == 'train': return past, past.new_zeros(len(past), 1, past.shape[-1]), past.new_ones(len(past), 1, past.shape[-1])
+    if s.units == 'train': return past, past.new_zeros(past.shape[0], 1, past.shape[-1]), past.new_ones(past.shape[0], 1, past.shape[-1])
     place, size = place_and_size(past, s.units, s.held['floor'])
     return (past - place) / size, place, size
 
@@ -124,7 +124,7 @@ def _rescaled(s: InUnits, found: dict[str, Tensor], past: Tensor, place: Tensor,
     "The entries of a batch that hold the target, measured from the window's past."
     observed, count = found['observed_real'].clone(), past.shape[-1]
     observed[..., :count] = past.nan_to_num(0).clamp(-_FAR, _FAR)
-    target = found['target'].reshape(len(past), -1, count)
+    target = found['target'].reshape(past.shape[0], -1, count)      # len() would fix the size of an exported graph
     new = {'observed_real': observed, 'target': ((target - place) / size).reshape(found['target'].shape), 'place': place, 'size': size}
     if lags:
         new['known_real'] = found['known_real'].clone()
@@ -141,7 +141,7 @@ def _bar_of(s: InUnits, i: int) -> dict[str, Tensor]:
 def _columns(s: InUnits, found: dict[str, Tensor], past: Tensor, lags: dict[str, Tensor]) -> list[Tensor]:
     "The columns of the bar `(window, horizon, column)` of each target."
     k, h, count = s.windows.encoder, s.windows.horizon, past.shape[-1]
-    others = [past.new_zeros(len(past), h, 0)]
+    others = [past.new_zeros(past.shape[0], h, 0)]
     if 'known_real' in found:
         keep = [i for i, c in enumerate(s.windows.columns['known_real']) if c not in s.lags]
         known = found['known_real'][:, k:][..., keep]
@@ -152,7 +152,7 @@ def _columns(s: InUnits, found: dict[str, Tensor], past: Tensor, lags: dict[str,
     more, parts = torch.cat(others, -1).nan_to_num(0.0), []
     for i, y in enumerate(s.windows.panel.labels):
         mine = [lags[c] for c, t in s.lags.items() if t == y]
-        parts.append(bar_inputs(past[..., i], torch.stack(mine, -1) if mine else past.new_zeros(len(past), k + h, 0), more))
+        parts.append(bar_inputs(past[..., i], torch.stack(mine, -1) if mine else past.new_zeros(past.shape[0], k + h, 0), more))
     return parts
 
 
