@@ -16,7 +16,7 @@ from .job import Job
 from .report import Folded, report_page
 from ..core import InputError, environment, plain_json, write_whole
 from ..forecast import Forecaster, importance, plot_fans, plot_importance
-from ..forecast.judge import calibrated_on, compare, score_targets
+from ..forecast.judge import calibrated_on, compare, score_targets, share_of_network
 from ..model import TFT
 from ..monitor import Monitor, dashboard, success_criteria, warning_signs
 
@@ -30,6 +30,7 @@ def forecaster_of(
                    max_gap=a.max_gap, seed=a.seed)
     for source in job.sources.values(): source.to('cpu')
     t.models[:] = [cast(TFT, job.trainer.model).cpu().eval()]
+    share_of_network(t, w['valid'])
     t.calibration = calibrated_on(t, w['valid'])
     forecasts = compare(t, w['train'], w['test'], job.season)
     f.trained_, f.season_, f.notes_ = t, job.season, job.ready.notes if job.ready else []
