@@ -19,7 +19,7 @@ from ..core import InputError, csv_text, environment, plain_json, write_whole
 from ..forecast import Forecaster, plot_fans, plot_importance, score_by_series, score_by_step
 from ..forecast.explain import CAVEATS
 from ..forecast.fit import judge_model, last_rows, parts_table
-from ..forecast.judge import outcomes
+from ..forecast.judge import outcomes, share_of_network
 from ..model import TFT
 from ..monitor import dashboard, success_criteria, warning_signs
 
@@ -35,6 +35,7 @@ def forecaster_of(
                    members=a.members, seed=a.seed, **plain)
     for source in job.sources.values(): source.to('cpu')
     t.models[:] = [cast(TFT, trainer.model).cpu().eval() for trainer in job.trainers]
+    share_of_network(t, job.windows['valid'])
     found = judge_model(t, job.windows, job.season)
     f.trained_, f.season_, f.notes_ = t, job.season, job.ready.notes if job.ready else []
     f.scores_, f.importance_, f.parts_ = found.scores, found.importance, parts_table(job.windows)

@@ -19,6 +19,7 @@ from ..data import PanelSpec, Windows
 from .cheap import find_seasons
 from .features import Features, calendar_of_step, periods_of, season_lag
 from .future import Calendars
+from .judge import share_of_network
 from .path import Prepared
 from .trained import Trained, source_of
 from .units import InUnits, choose_units, fit_bars, unit_floors
@@ -117,6 +118,7 @@ def train_members(
         histories.append(trainer.fit(train, valid))
         t.models.append(model.cpu().eval())
     for source in (train, valid): source.to('cpu')
+    share_of_network(t, windows['valid'])
     return histories
 
 
