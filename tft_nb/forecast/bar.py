@@ -21,11 +21,12 @@ MEANS = (5, 22)  # values: a week and a month of trading days
 
 def filled(
     past: Tensor,  # `(window, encoder)`, missing as NaN
-) -> tuple[Tensor, Tensor]:  # the same with the value before in each hole, the first value at the start, 0 where all miss; mean `(window,)`
-    "Fill the holes of pasts."
+) -> tuple[Tensor, Tensor]:  # the last 22 values, holes with the value before, or the first, or 0 where all miss; mean of all `(window,)`
+    "Fill the holes of the last values."
     seen = ~past.isnan()
-    at = torch.where(seen, torch.arange(past.shape[1], device=past.device), -1).cummax(1).values
-    first = seen.to(torch.uint8).argmax(1, keepdim=True)
+    row = torch.arange(past.shape[1], device=past.device)
+    before = seen[:, None] & (row <= row[-MEANS[-1]:, None])      # `(window, one of the last, row)`
+    at, first = torch.where(before, row, -1).amax(2), seen.to(torch.uint8).argmax(1, keepdim=True)
     full = past.gather(1, torch.where(at < 0, first, at)).nan_to_num(0.0)
     mean = past.nan_to_num(0.0).sum(1) / seen.sum(1).clamp_min(1)
     return full, mean
@@ -64,6 +65,7 @@ def column_sets(
 
 # %% ../../nbs/83a_forecast.bar.ipynb #3a93f4ce
 _RIDGE = 1e-3  # penalty, in shares of a column's variance
+_VARIES = 1e-5  # a column that varies less holds rounding errors of float32
 
 
 def ridge(
@@ -74,10 +76,11 @@ def ridge(
     middle, mean = x.mean(0), y.mean()
     z = x - middle
     scale = z.square().mean(0).sqrt()
-    z = z[:, scale > 1e-9] / scale[scale > 1e-9]
+    varies = scale > _VARIES
+    z = z[:, varies] / scale[varies]
     gram = z.T @ z / len(z) + _RIDGE * torch.eye(z.shape[1], dtype=z.dtype)
     b = x.new_zeros(x.shape[1])
-    b[scale > 1e-9] = torch.linalg.solve(gram, z.T @ (y - mean) / len(z)) / scale[scale > 1e-9]
+    b[varies] = torch.linalg.solve(gram, z.T @ (y - mean) / len(z)) / scale[varies]
     b[0] = mean - middle @ b
     return b
 

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..core import InputError
 from ..data import check_column
-from ..data.faults import found_faults
+from ..data.faults import check_single, found_faults
 from ..data.table import typed_table
 from ..data.times import read_times
 from .score import quantile_name
@@ -31,6 +31,7 @@ def sorted_rows(
     "Read the times of a table and sort its rows."
     frame = typed_table(table)
     for c in (series, time, *targets): check_column(frame, c)
+    check_single(frame[series])
     times = read_times(frame[time], time_format, frame[series])
     for line in found_faults(frame, series, times, dict.fromkeys(targets, 'target')).values(): raise InputError(line)
     rows = frame.assign(**{time: times})
