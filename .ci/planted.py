@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = 'nbs/00_core.errors.ipynb'      # a page that runs in a second
 FRESH, DOCS, SITE = ['.ci/fresh.py', PAGE], ['.ci/docs_check.py'], ['.ci/docs.py', 'site', '_planted_site']
+README = ['.ci/docs.py', 'readme', '--check']
+PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
 
 def cells(path):
@@ -54,6 +56,22 @@ def unlisted(top):
         p.write_text(re.sub(r' +- (nbs/)?00_core\.errors\.ipynb\n', '', p.read_text(encoding='utf-8')), encoding='utf-8')
 
 
+def replaced(path, old, new):
+    "The same file with one text in place of another."
+    def plant(top):
+        text = (top / path).read_text(encoding='utf-8')
+        assert old in text, (path, old)
+        (top / path).write_text(text.replace(old, new, 1), encoding='utf-8')
+    return plant
+
+
+def picture():
+    "A cell with a saved picture and no caption."
+    cell = code('#| label: fig-planted\nx = 1')
+    cell['outputs'] = [{'output_type': 'display_data', 'metadata': {}, 'data': {'image/png': PIXEL, 'text/plain': ['<Figure>']}}]
+    return cell
+
+
 # name → how it is planted, the check, and what the check must print
 DEFECTS = {
     'a stale output of a cell that prints nothing now': (add(code('x = 1', '12 of 12 peers beaten\n')), FRESH, 'deadbeef is stale'),
@@ -70,6 +88,12 @@ DEFECTS = {
     'a name that names nothing': (add(prose('See `tft_nb.core.errors.InputEror`.')), SITE, 'names nothing'),
     'an unknown callout': (add(prose('::: {.callout-hint}\nx\n:::')), SITE, 'unknown callout'),
     'a show_doc of nothing': (add(code('show_doc(InputEror)')), SITE, 'InputEror'),
+    'a figure without a caption': (add(picture()), SITE, 'has no fig-cap'),
+    'a dead anchor': (add(prose('[gone](00_core.errors.ipynb#gone)')), SITE, 'no such id'),
+    'a public class without an entry': (replaced(PAGE, '"#| exports\\n",\n    "class InputError', '"#| exports\\n",\n    "#| hide\\n",\n    "class InputError'),
+                                        SITE, 'has no entry'),
+    'a word of the glossary without an anchor': (replaced('nbs/index.ipynb', '[deaf]{#word-deaf}', 'deaf'), DOCS, 'glossary: '),
+    'a README that fails as pasted': (replaced('nbs/index.ipynb', '    "import torch\\n",\n', ''), README, 'fails as pasted'),
     'a page missing from the sidebar': (unlisted, SITE, 'the sidebar must list every notebook'),
 }
 
@@ -105,7 +129,7 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         clean = Path(d) / 'clean'
         copy(clean)
-        for command in (FRESH, DOCS):
+        for command in (FRESH, DOCS, README):
             rc, said = run(command, clean)
             missed += bool(rc)
             print(f'control of {command[0]}: {"passes" if rc == 0 else "FAILS: " + said[-300:]}', flush=True)

@@ -66,7 +66,7 @@ def share_budget(
     most: int = 256,  # windows in a sample
 ) -> tuple[int, int]:  # columns of this epoch, windows of its sample
     "Say how many columns can be asked, on how many windows, for 5 % of an epoch."
-    passes = windows // 8  # forward passes of one window
+    passes = windows // 20  # forward passes of one window
     asked = min(columns, max(1, passes // 32 - 1))
     return asked, min(most, max(32, passes // (asked + 1)))
 
