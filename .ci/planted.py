@@ -90,8 +90,9 @@ DEFECTS = {
     'a show_doc of nothing': (add(code('show_doc(InputEror)')), SITE, 'InputEror'),
     'a figure without a caption': (add(picture()), SITE, 'has no fig-cap'),
     'a dead anchor': (add(prose('[gone](00_core.errors.ipynb#gone)')), SITE, 'no such id'),
-    'a public class without an entry': (replaced(PAGE, '"#| exports\\n",\n    "class InputError', '"#| exports\\n",\n    "#| hide\\n",\n    "class InputError'),
-                                        SITE, 'has no entry'),
+    'a public class without an entry': (
+        replaced(PAGE, '"#| exports\\n",\n    "class InputError', '"#| exports\\n",\n    "#| hide\\n",\n    "class InputError'),
+        SITE, 'has no entry'),
     'a word of the glossary without an anchor': (replaced('nbs/index.ipynb', '[deaf]{#word-deaf}', 'deaf'), DOCS, 'glossary: '),
     'a README that fails as pasted': (replaced('nbs/index.ipynb', '    "import torch\\n",\n', ''), README, 'fails as pasted'),
     'a page missing from the sidebar': (unlisted, SITE, 'the sidebar must list every notebook'),
