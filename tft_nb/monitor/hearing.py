@@ -38,12 +38,13 @@ def input_columns(
 # %% ../../nbs/75_monitor.hearing.ipynb #29689d13
 def hearing(
     model: nn.Module,  # takes the batch
-    batch: Mapping[str, Tensor],  # 32 windows or more
+    batch: Mapping[str, Tensor],  # 32 windows or more; a baseline is left out: the network's own part is heard
     seed: int = 0,  # of the shuffle
     columns: pd.DataFrame | None = None,  # rows of `input_columns`; None: all
 ) -> pd.DataFrame:  # `key, column`, `changed` (share of values), `effect` (1: as forecasts differ)
     "Measure how much the forecast listens to each column."
     columns = input_columns(model, batch) if columns is None else columns
+    batch = {key: x for key, x in batch.items() if key != 'baseline'}
     with evaluating(model):
         base = model(batch).float()
         spread = (base - base.mean(0)).square().mean().sqrt().clamp_min(1e-12)
