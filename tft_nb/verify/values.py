@@ -106,7 +106,7 @@ def filled(
     count, row = runs(v), np.arange(len(v))      # sorted: how often
     n, most, value = np.isfinite(v).sum(1), count.max(1), v[row, count.argmax(1)]
     second = np.where(v == value[:, None], 0, count).max(1)
-    inside = (value > np.nanmin(v, axis=1)) & (value < np.nanmax(v, axis=1)) & (value != 0) & (value != 1)
+    inside = (value > v[:, 0]) & (value < v[row, n - 1]) & (value != 0) & (value != 1)      # missing values come last
     often = most >= np.maximum(FILLED * n, 5 * second)
     return np.where(inside & often, most, 0), value
 
