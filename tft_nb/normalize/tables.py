@@ -41,6 +41,9 @@ def _numeric(column: Any) -> _Array | None:
         numbers = pd.to_numeric(native, errors='coerce')
         lost = numbers.isna().sum() > native.isna().sum()
         return None if lost else cast(_Array, numbers.to_numpy(np.float64, na_value=np.nan))
+    if kind == nw.Unknown:      # float16 is known to narwhals since 2.29
+        values = column.to_numpy()
+        return values.astype(np.float32) if values.dtype == np.float16 else None
     if not (kind.is_numeric() or kind == nw.Boolean):
         return None
     short = str(kind) in ('Float16', 'Float32')
