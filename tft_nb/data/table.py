@@ -14,6 +14,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from narwhals.selectors import categorical
 
 from ..core import InputError, nearest
 
@@ -61,7 +62,7 @@ def _object(x: pd.Series) -> pd.Series:
         whole = kind == 'integer' and not x.isna().any()
         try: return _number(x.astype('int64' if whole else 'float64'))
         except OverflowError:      # a whole number beyond them
-            return pd.to_numeric(x.astype(str), errors='coerce').astype('float64')
+            return pd.Series([np.nan if pd.isna(v) else float(str(v)) for v in x], x.index, name=x.name)
     if kind in ('date', 'datetime', 'datetime64'):
         zones = {getattr(v, 'tzinfo', None) for v in x.dropna()}
         return pd.to_datetime(x, utc=len(zones) > 1)
@@ -89,7 +90,8 @@ def _pandas(df: Any) -> pd.DataFrame:
     "Any data frame as one of pandas."
     if isinstance(df, pd.DataFrame): return df
     try:
-        return nw.from_native(df, eager_only=True).to_pandas()
+        frame = nw.from_native(df, eager_only=True)
+        return frame.with_columns(categorical().cast(nw.String)).to_pandas()      # Arrow's codes may be of any kind
     except TypeError:
         cure = 'collect it first' if hasattr(df, 'collect') else 'pass pd.DataFrame(…)'
         raise InputError(
