@@ -40,5 +40,5 @@ setup(
     packages=find_packages(include=[lib, f'{lib}.*']), package_data={lib: ['py.typed', 'stocks/*']},
     python_requires='>=' + cfg['min_python'],
     install_requires=shlex.split(cfg['requirements']),
-    extras_require={k: shlex.split(cfg[f'{k}_requirements']) for k in ('dev', 'lightning', 'polars', 'onnx', 'hub')},
+    extras_require={k.removesuffix('_requirements'): shlex.split(v) for k, v in cfg.items() if k.endswith('_requirements')},
     entry_points={'console_scripts': shlex.split(cfg['console_scripts']), 'nbdev': [f'{lib}={lib}._modidx:d']})

@@ -91,7 +91,9 @@ def _pandas(df: Any) -> pd.DataFrame:
     if isinstance(df, pd.DataFrame): return df
     try:
         frame = nw.from_native(df, eager_only=True)
-        return frame.with_columns(categorical().cast(nw.String)).to_pandas()      # Arrow's codes may be of any kind
+        kinds = frame.select(categorical()).columns
+        words = frame.with_columns(categorical().cast(nw.String)).to_pandas()      # Arrow's codes may be of any kind
+        return words.astype(dict.fromkeys(kinds, 'category'))
     except TypeError:
         cure = 'collect it first' if hasattr(df, 'collect') else 'pass pd.DataFrame(…)'
         raise InputError(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['HAR_MONTH', 'history', 'to_raw', 'last_value', 'drift', 'rolling_mean', 'autocorrelation', 'find_seasons',
-           'find_season', 'seasonal_naive', 'har_inputs', 'har', 'season_of', 'naive_forecasts', 'boosted_inputs',
-           'boosted', 'smoothed']
+           'seasonal_naive', 'har_inputs', 'har', 'season_of', 'naive_forecasts', 'boosted_inputs', 'boosted',
+           'smoothed']
 
 # %% ../../nbs/81_forecast.cheap.ipynb #b87a5034
 from collections.abc import Callable, Mapping, Sequence
@@ -136,15 +136,6 @@ def find_seasons(
     return found
 
 
-def find_season(
-    series: Sequence[np.ndarray],  # each in time order, training rows
-    most: int = 400,  # longest season looked for, in rows
-    least: int = 4,  # shortest
-) -> int | None:  # rows of a season; None: no season shows
-    "Find the lag at which series repeat themselves best."
-    return next(iter(find_seasons(series, (), most, least)), None)
-
-
 def seasonal_naive(
     past: np.ndarray,  # `(window, encoder)`, at least a season long
     horizon: int,  # steps
@@ -188,7 +179,7 @@ def season_of(
     frame, spec = windows.panel.frame, windows.panel.spec
     groups = frame.groupby(spec.series, observed=True, sort=False)[target]
     longest = groups.size().sort_values(ascending=False).index[:50]
-    return find_season([groups.get_group(s).to_numpy(float) for s in longest])
+    return next(iter(find_seasons([groups.get_group(s).to_numpy(float) for s in longest])), None)
 
 # %% ../../nbs/81_forecast.cheap.ipynb #5e637850
 def _centers(encoder: int, horizon: int, season: int | None) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
@@ -261,11 +252,12 @@ def boosted_inputs(
     train: Windows,  # whose categories are numbered
     windows: Windows,  # to describe
     target: str,  # its column
+    index: np.ndarray,  # numbers of the windows
 ) -> np.ndarray:  # `(window * horizon, column)`: the past, the step from 1, known inputs of the step, static inputs
-    "Describe each step of each window."
-    past, _ = history(windows, windows.panel.frame, target)
+    "Describe each step of some windows."
+    past = history(windows, windows.panel.frame, target)[0][index]
     spec, h = windows.panel.spec, windows.horizon
-    rows = windows.rows(range(len(windows))).cpu().numpy()
+    rows = windows.rows(index.tolist()).cpu().numpy()
     known, static = (_codes(windows.panel.frame[list(c)], train.panel.frame[list(c)]) for c in (spec.known, spec.static))
     parts = [np.repeat(past, h, 0), np.tile(np.arange(1.0, h + 1), len(past))[:, None],
              known[rows[:, windows.encoder:].ravel()], np.repeat(static[rows[:, 0]], h, 0)]
@@ -282,14 +274,17 @@ def boosted(
     "Forecast by LightGBM, one quantile regression for each level."
     try: from lightgbm import LGBMRegressor
     except ImportError: raise InputError('boosted needs lightgbm, which is not installed: pip install lightgbm') from None
-    target, h = target or train.panel.spec.targets[0], windows.horizon
-    x0, x = (boosted_inputs(train, w, target) for w in (train, windows))
-    y0 = history(train, train.panel.frame, target)[1].ravel()
-    every = -(-x0.size // _BOOSTED)
-    use = np.isfinite(y0) & (np.arange(len(y0)) // h % every == 0)
-    how = {'verbose': -1, 'n_jobs': 1, 'deterministic': True, **settings}
-    found = [LGBMRegressor(objective='quantile', alpha=q, **how).fit(x0[use], y0[use]).predict(x) for q in quantiles]
-    return np.sort(np.stack(found, -1).reshape(-1, h, len(quantiles)), -1)
+    target, how = target or train.panel.spec.targets[0], {'verbose': -1, 'n_jobs': 1, 'deterministic': True, **settings}
+    most = max(1, _BOOSTED // boosted_inputs(train, train, target, np.array([0])).size)      # windows
+    some = np.arange(0, len(train), -(-len(train) // most))
+    x, y = boosted_inputs(train, train, target, some), history(train, train.panel.frame, target)[1][some].ravel()
+    seen = np.isfinite(y)
+    models = [LGBMRegressor(objective='quantile', alpha=q, **how).fit(x[seen], y[seen]) for q in quantiles]
+    found = []
+    for index in np.array_split(np.arange(len(windows)), -(-len(windows) // most)):
+        x = boosted_inputs(train, windows, target, index)
+        found.append(np.stack([m.predict(x) for m in models], -1).reshape(len(index), windows.horizon, -1))
+    return np.sort(np.concatenate(found), -1)
 
 # %% ../../nbs/81_forecast.cheap.ipynb #921014f6
 def smoothed(

@@ -85,9 +85,10 @@ def bar_windows(
 ) -> dict[str, np.ndarray]:  # target → `(window, horizon, quantile)` in its own unit; empty: the networks began at a constant
     "Forecast windows by the bar alone."
     if not t.bars: return {}
-    index = torch.split(torch.arange(len(source)), batch_size)
-    batches = [source.batch(i) for i in index]
-    y = torch.cat([to_labels(b['baseline'] if len(t.bars) > 1 else b['baseline'].unsqueeze(-2), b).cpu() for b in batches]).numpy()
+    def baseline(index: torch.Tensor) -> torch.Tensor:
+        batch = source.batch(index)
+        return to_labels(batch['baseline'] if len(t.bars) > 1 else batch['baseline'].unsqueeze(-2), batch).cpu()
+    y = torch.cat([baseline(i) for i in torch.split(torch.arange(len(source)), batch_size)]).numpy()
     return {c: np.sort(to_raw(t.targets, source.windows, y[:, :, i], c), -1) for i, c in enumerate(t.base.targets)}
 
 
