@@ -14,13 +14,22 @@ from pathlib import Path
 from nbdev.config import get_config
 
 
+BAR = re.compile(r'[^\r\n]*\d+%\|[^\r\n]*[\r\n]*')      # a progress bar: whether it shows hangs on the clock
+
+
 def key(o):
     "What must not change in an output: its text, and that a picture is there."
     text = lambda v: ''.join(v) if isinstance(v, (list, tuple)) else str(v)
     data = o.get('data') or {'text': o.get('text', '')}
     place = r' at 0x[0-9a-f]+|/[^\s:]*/(?=site-packages/|tft_nb/)|(?<=\.py):\d+'      # of an object, a file, a line
     stable = lambda s: re.sub(r'T_[0-9a-f]{5}(?![0-9a-f])', 'T_', re.sub(place, '', s))
-    return [(o.get('name'), k, '<image>' if k.startswith('image') else stable(text(v))) for k, v in sorted(data.items())]
+    shown = [(o.get('name'), k, '<image>' if k.startswith('image') else stable(text(v))) for k, v in sorted(data.items())]
+    return [(name, k, BAR.sub('', s).strip() if name == 'stderr' else s) for name, k, s in shown]
+
+
+def told(c):
+    "The outputs of a cell that say more than how far something is."
+    return [o for o in c.get('outputs', []) if any(text for _, _, text in key(o))]
 
 
 NUMBER = re.compile(r'(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?')
@@ -66,7 +75,7 @@ def run(path, write, skip):
     os.environ['IN_TEST'] = '1'
     os.chdir(path.parent)
     nb = read_nb(path)
-    was = [[key(o) for o in c.get('outputs', [])] for c in nb.cells]
+    was = [[key(o) for o in told(c)] for c in nb.cells]
     cells, skipped, bad = [], [], []
     for i, c in enumerate(nb.cells):
         if c.cell_type != 'code' or not c.source.strip() or 'nbdev_export(' in c.source:
@@ -87,7 +96,8 @@ def run(path, write, skip):
             break
         if c.source.startswith('show_doc('):    # built with the docs: its source links hold line numbers
             c.outputs = []
-        now = [key(o) for o in c.get('outputs', [])]
+        c.outputs = told(c)
+        now = [key(o) for o in c.outputs]
         passed += write or same(was[i], now)
         if not write and not same(was[i], now):
             bad.append(f'cell {c.id} is stale:\n' + '\n'.join(differences(was[i], now)))
@@ -106,7 +116,7 @@ def main():
     cfg = get_config()
     nbs = [Path(w).resolve() for w in a.what if w.endswith('.ipynb')] or sorted(cfg.nbs_path.resolve().glob('*.ipynb'))
     skip = set(cfg.tst_flags.split()) - set(a.what)
-    total = [0, 0, 0]
+    total, wrong = [0, 0, 0], []
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['execnb.shell', 'nbdev.process', 'pandas', 'seaborn', 'sklearn.base', 'torch'])      # once for all notebooks
     with context.Pool(min(len(nbs), os.cpu_count() or 1), maxtasksperchild=1) as pool:
@@ -114,11 +124,11 @@ def main():
             name, bad, *counts, seconds = job.get(timeout=1800)
             total = [x + y for x, y in zip(total, counts, strict=True)]
             print(f'{name}: {counts[0]} cells passed, {counts[1]} failed, {counts[2]} skipped, {seconds:.0f} s', flush=True)
-            for b in bad:
-                print(f'{name}: {b}')
+            wrong += [f'{name}: {b}' for b in bad]
+            print(*wrong[len(wrong) - len(bad):], sep='\n', end='\n' * bool(bad))
     print('all: {} cells passed, {} failed, {} skipped'.format(*total))
     if a.counts:
-        Path(a.counts).write_text(' '.join(map(str, total)) + '\n')
+        Path(a.counts).write_text('\n'.join([' '.join(map(str, total)), *wrong]) + '\n')
     sys.exit(bool(total[1] or not total[0]))
 
 

@@ -119,7 +119,7 @@ def bar_forecast(
     return center[..., None] + size[..., None] * bar['errors']
 
 # %% ../../nbs/83a_forecast.bar.ipynb #e015509d
-def _step(x: Tensor, y: Tensor, columns: list[int], add: int | None, sized: bool) -> tuple[Tensor, Tensor, float, np.ndarray]:
+def _step(x: Tensor, y: Tensor, columns: list[int], add: int | None) -> tuple[Tensor, Tensor, float, np.ndarray]:
     "Center, size, mean size and scaled residuals' quantiles of one step."
     base = 0.0 if add is None else x[:, add]
     center, size = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
@@ -127,8 +127,7 @@ def _step(x: Tensor, y: Tensor, columns: list[int], add: int | None, sized: bool
     if add is not None: center[add] += 1
     residual = y - x @ center
     usual = max(float(residual.abs().mean()), 1e-6)
-    if sized: size[columns] = ridge(x[:, columns], residual.abs())
-    else: size[0] = usual
+    size[columns] = ridge(x[:, columns], residual.abs())
     by = (x @ size).clamp(_LOW * usual, _HIGH * usual)
     return center, size, usual, np.quantile((residual / by).numpy(), _LEVELS)
 
@@ -139,13 +138,12 @@ def fit_bar(
     name: str,  # of the rule
     columns: list[int],  # of the regressions
     add: int | None = None,  # column that the center adds to
-    sized: bool = True,  # whether the size of the errors depends on the window
 ) -> Bar:  # ready to forecast
     "Fit center, size and quantiles of each step."
     steps = []
     for h in range(y.shape[1]):
         seen = y[:, h].isfinite()
-        steps.append(_step(x[seen, h].double(), y[seen, h].double(), columns, add, sized))
+        steps.append(_step(x[seen, h].double(), y[seen, h].double(), columns, add))
     center, size, usual, errors = zip(*steps)
     return Bar(name, [c.tolist() for c in center], [s.tolist() for s in size], list(usual), [e.tolist() for e in errors])
 
@@ -176,9 +174,8 @@ def choose_bar(
     loss: dict[str, float] = {}
     best, least = None, float('inf')
     for name, (columns, add) in column_sets(lags, valid[0].shape[-1]).items():
-        for sized in (False, True)[:len(columns)]:
-            bar, key = fit_bar(*train, name, columns, add, sized), f'{name}, sized' if sized else name
-            loss[key] = bar_loss(bar, *valid, weight)
-            if loss[key] < _BETTER * least: best, least = bar, loss[key]
+        bar = fit_bar(*train, name, columns, add)
+        loss[name] = bar_loss(bar, *valid, weight)
+        if loss[name] < _BETTER * least: best, least = bar, loss[name]
     assert best is not None
     return best, loss
