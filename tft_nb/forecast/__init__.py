@@ -138,7 +138,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     ) -> 'Forecaster':  # itself
         "Calibrate the intervals anew."
         windows = all_windows(_model(self), read_rows(self.trained_, df))
-        self.trained_.calibration = calibrated_on(self.trained_, windows)
+        self.trained_.calibration = self.trained_.validated = calibrated_on(self.trained_, windows)
         return self
 
     def importance(self) -> pd.DataFrame:  # columns `group`, `variable`, `weight`: share of its group

@@ -7,7 +7,7 @@ __all__ = ['weighted_quantile', 'recency', 'moves', 'share_of_moves', 'Calibrati
 
 # %% ../../nbs/85_forecast.calibrate.ipynb #49e678ff
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,21 +141,16 @@ def adapt(
     forecast: np.ndarray,  # `(window, horizon, quantile)` in any order
     actual: np.ndarray,  # `(window, horizon)`, missing as NaN
     when: np.ndarray,  # `(window,)` number of the time at which each forecast was made
-    rate: float = 0.05,  # largest move with one time, in widths of the band
-) -> np.ndarray:  # `(window, horizon, quantile)`: each forecast moved by what was known when it was made
-    "Apply a calibration that learns from each outcome once it is known."
-    move, q = calibration.moves.copy(), np.array(calibration.quantiles)
-    out, width = np.empty_like(forecast), _width(forecast)
-    at = {int(t): np.flatnonzero(when == t) for t in np.unique(when)}
-    for t in range(int(when.min()), int(when.max()) + 1):
-        for h in range(forecast.shape[1]):
-            known = at.get(t - h - 1)
-            if known is None: continue
-            seen = known[np.isfinite(actual[known, h])]
-            if not len(seen): continue
-            moved = forecast[seen, h] + move[h] * width[seen, h, None]
-            move[h] += rate * (q - (actual[seen, h, None] <= moved).mean(0))
-        if t in at:
-            mine = at[t]
-            out[mine] = np.sort(forecast[mine] + move * width[mine][..., None], -1)
-    return out
+    rate: float = 0.005,  # largest move with one time, in widths of the band
+) -> tuple[np.ndarray, Calibration]:  # each forecast moved by what was known when it was made; the calibration after all outcomes
+    "Apply a calibration that learns from outcomes once they are known."
+    q, width, move = np.array(calibration.quantiles), _width(forecast)[..., None], [calibration.moves]
+    times, at = np.unique(when, return_inverse=True)
+    for mine in np.split(np.argsort(at, kind='stable'), np.cumsum(np.bincount(at))[:-1]):
+        came = actual[mine][..., None]
+        below = np.where(np.isfinite(came), came <= forecast[mine] + move[-1] * width[mine], q)      # a missing one moves nothing
+        move.append(move[-1] + rate * (q - below.mean(0)))
+    step = np.arange(forecast.shape[1])
+    known = np.searchsorted(times, when[:, None] - step, 'left')      # `(window, step)` times whose outcome of the step is known
+    moved = np.sort(forecast + np.stack(move)[known, step] * width, -1)
+    return moved, replace(calibration, moves=move[-1])

@@ -15,7 +15,7 @@ import pandas as pd
 from ..data import PanelSpec, Windows
 from .explain import importance
 from .future import Calendars
-from .judge import calibrated_on, compare, score_targets
+from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
 from .trained import Trained, source_of
@@ -56,17 +56,18 @@ class Judged:
 
 
 def judge_model(
-    t: Trained,  # with its networks; gets its calibration
+    t: Trained,  # with its networks; gets its calibrations
     windows: Mapping[str, Windows],  # `train`, `valid`, `test`
     season: int | None,  # rows of a season, for the cheap forecasts
     weight: np.ndarray | None = None,  # `(row,)` of the test windows' panel: sample weights
     intervals: bool = True,  # calibrate on validation windows
 ) -> Judged:  # scores, weights of variables, forecasts
     "Calibrate a trained model and score it."
-    if intervals: t.calibration = calibrated_on(t, windows['valid'])
+    if intervals: t.validated = calibrated_on(t, windows['valid'])
     test = windows['test']
     ahead = test.rows(range(len(test)))[:, test.encoder:].cpu().numpy()
     forecasts = compare(t, windows['train'], test, season)
+    t.calibration = {y: updated(t, test, y, forecasts[y]['TFT, not calibrated'])[1] for y in t.validated}
     own = None if weight is None else weight[ahead].mean(1)
     each = pd.concat([importance(m, source_of(t, test)) for m in t.models])
     weights = each.groupby(['group', 'variable'], sort=False).weight.mean().reset_index()

@@ -43,8 +43,9 @@ class Trained:
     floor: list[float] = field(default_factory=list)  # least size of each target
     max_gap: float | None = 10.0  # as in training
     least: int = 1  # rows of history that a forecast needs
-    calibration: dict[str, Calibration] = field(default_factory=dict)  # by target
+    calibration: dict[str, Calibration] = field(default_factory=dict)  # by target, for forecasts of the future
     bars: list[Bar] = field(default_factory=list)  # the forecast of each target that the networks begin at; empty: a constant
+    validated: dict[str, Calibration] = field(default_factory=dict)  # the calibration before the outcomes of test windows
 
     @property
     def config(self) -> Any:  # `TFTConfig`
@@ -209,13 +210,19 @@ def forecast_future(
     return rows[[t.base.series, t.base.time]], {y: np.concatenate([p[y] for p in parts]) for y in parts[0]}
 
 # %% ../../nbs/88_forecast.trained.ipynb #72b02185
+def _moves(calibration: Mapping[str, Calibration]) -> dict[str, Any]:
+    "Calibrations in plain JSON types."
+    return {y: c.state_dict() for y, c in calibration.items()}
+
+
 def trained_state(
     t: Trained,  # the model
 ) -> dict[str, Any]:  # plain JSON types
     "Write a model's record; the weights are apart."
     return {'config': t.config.to_dict(), 'members': len(t.models), 'base': asdict(t.base), 'features': asdict(t.features),
             'learnt': t.learnt, 'calendars': t.calendars.state_dict(), 'units': t.units, 'floor': t.floor, 'max_gap': t.max_gap,
-            'least': t.least, 'bars': [asdict(b) for b in t.bars], 'calibration': {y: c.state_dict() for y, c in t.calibration.items()}}
+            'least': t.least, 'bars': [asdict(b) for b in t.bars], 'calibration': _moves(t.calibration),
+            'validated': _moves(t.validated)}
 
 
 def trained_weights(
@@ -235,7 +242,7 @@ def trained_from(
         model = TFT(TFTConfig.from_dict(state['config']))
         model.load_state_dict({k.partition('.')[2]: v for k, v in weights.items() if k.partition('.')[0] == str(i)})
         models.append(model.eval())
-    moves = {y: Calibration.from_state_dict(c) for y, c in state['calibration'].items()}
+    moves, validated = ({y: Calibration.from_state_dict(c) for y, c in state[k].items()} for k in ('calibration', 'validated'))
     return Trained(models, PanelSpec(**state['base']), Features(**state['features']), state['learnt'],
                    Calendars.from_state_dict(state['calendars']), state['units'], state['floor'], state['max_gap'], state['least'], moves,
-                   [Bar(**b) for b in state.get('bars', ())])
+                   [Bar(**b) for b in state['bars']], validated)
