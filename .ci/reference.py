@@ -325,7 +325,7 @@ class link_words(Processor):
             for i in range(0, len(parts), 2):
                 if m := re.search(rf'(?<![\w-]){word}s?(?![\w-])', parts[i], flags=re.I):
                     meaning = self.left.pop(word).replace('"', "'")
-                    link = f'[{m[0]}]({CFG.readme_nb}#word-{word}){{.term title="{meaning}"}}'
+                    link = f'[{m[0]}]({CFG.readme_nb}#word-{word.replace(" ", "-")}){{.term title="{meaning}"}}'
                     parts[i:i + 1] = [parts[i][:m.start()], link, parts[i][m.end():]]
                     break
         return ''.join(parts)
