@@ -22,7 +22,7 @@ def progress(
     delay: float = 2.0,  # seconds before anything is shown
     file: Any = None,  # where to; None: standard error. Nothing is shown where that is no terminal
 ) -> Iterator[None]:
-    "Open a bar for the work inside."
+    "Open a progress bar for the work inside."
     from tqdm import tqdm
     with tqdm(total=1.0, desc=what, delay=delay, disable=None, leave=False, file=file, bar_format=_FORMAT) as bar:
         token = _BAR.set((bar, 1.0))
@@ -33,7 +33,7 @@ def progress(
 def advance(
     share: float,  # of the part at hand, 0 to 1
 ) -> None:
-    "Move the bar, if one is open."
+    "Move the progress bar, if one is open."
     held = _BAR.get()
     if held: held[0].update(share * held[1])
 
@@ -42,7 +42,7 @@ def advance(
 def part(
     share: float,  # of the part at hand, 0 to 1
 ) -> Iterator[None]:
-    "Give the work inside a part of the bar; at its end all of the part is done."
+    "Give the work inside a part of the progress bar; at its end all of the part is done."
     held = _BAR.get()
     if held is None:
         yield

@@ -259,5 +259,6 @@ def _draw(d: Diagnosis, top: int) -> Any:
         label = f'{column} (rms)'
         right.plot(range(len(depth)), depth[column], marker='.', color=color, label=label)
     right.set(yscale='log', xlabel='module call, in order', ylabel='root mean square')
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.legend()
     return fig
