@@ -314,7 +314,7 @@ class link_words(Processor):
     def cell(self, cell):
         if cell.cell_type == 'markdown':
             cell.source = self.text(cell.source)
-        for o in cell.get('outputs', []) if cell.source.startswith('show_doc(') else []:
+        for o in cell.get('outputs', []) if re.search(r'^show_doc\(', cell.source, flags=re.M) else []:
             if entry := o.get('data', {}).get('text/markdown'):
                 o['data']['text/markdown'] = self.text(entry if isinstance(entry, str) else ''.join(entry)).splitlines(True)
 
