@@ -9,7 +9,7 @@ __all__ = ['BLOCKS', 'EACH', 'UNIT', 'MOVES', 'STUCK', 'WIDTHS', 'FUTURE', 'CLOC
 import numpy as np
 
 from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile
-from .checks import _Array, _Found, _noise
+from .checks import _Found, _noise
 from .values import runs
 
 # %% ../../nbs/42_verify.time.ipynb #73ea87be
