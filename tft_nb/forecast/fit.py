@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..data import PanelSpec, Windows
 from .explain import importance
-from .future import Calendars
+from .future import Calendars, past_and_plans
 from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
@@ -101,5 +101,6 @@ def last_rows(
     frame: pd.DataFrame,  # as of `sorted_rows`
 ) -> pd.DataFrame:  # the last rows of each series
     "Keep what the next forecast looks at."
-    groups = frame.groupby(t.base.series, observed=True, sort=False)
-    return groups.tail(t.rows_needed + t.config.horizon).reset_index(drop=True)
+    past, later = (p.groupby(t.base.series, observed=True, sort=False) for p in past_and_plans(frame, t.base))
+    kept = pd.concat([past.tail(t.rows_needed + t.config.horizon), later.head(t.config.horizon)])
+    return kept.sort_index().reset_index(drop=True)
