@@ -43,7 +43,7 @@ def roles(
     for c in taken:
         if c not in STAND_INS: check_column(df, c)
     rest = spec.observed if observed is not None else tuple(c for c in df.columns if c not in taken)
-    return _replace(spec, observed=rest, category=category)
+    return _replace(spec, observed=rest, category=category)  # type: ignore[arg-type]
 
 # %% ../../nbs/80_forecast.path.ipynb #47a6af5d
 _MOST_KINDS = 100  # a category with more of them leaves too few rows for each
