@@ -40,7 +40,8 @@ def begin_model(
 ) -> tuple[Prepared, Trained, int | None]:  # windows, the record without a network, rows of the season
     "Take a table to windows, and begin the record of a model."
     early = 1 - sum(x for x in (valid, test) if isinstance(x, float))
-    calendars = Calendars.of(frame, spec.series, spec.time, time_format=time_format)
+    how = time_format or frame.attrs.get('time_format')      # found by `sorted_rows`: new rows are read in the same way
+    calendars = Calendars.of(frame, spec.series, spec.time, time_format=how)
     features, season = derived_inputs(frame, spec, calendars, horizon, early, season, calendar)
     ready = prepare(features.add(frame), features.extend(spec), encoder=encoder, horizon=horizon, valid=valid,
                     test=test, max_gap=max_gap, look_back=look_back, derived=features.names)
