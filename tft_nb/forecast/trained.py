@@ -246,7 +246,7 @@ def trained_from(
         model = TFT(TFTConfig.from_dict(state['config']))
         model.load_state_dict({k.partition('.')[2]: v for k, v in weights.items() if k.partition('.')[0] == str(i)})
         models.append(model.eval())
-    moves, validated = ({y: Calibration.from_state_dict(c) for y, c in state[k].items()} for k in ('calibration', 'validated'))
+    moves, validated = ({y: Calibration.from_state_dict(c) for y, c in state.get(k, {}).items()} for k in ('calibration', 'validated'))
     return Trained(models, PanelSpec(**state['base']), Features(**state['features']), state['learnt'],
                    Calendars.from_state_dict(state['calendars']), state['units'], state['floor'], state['max_gap'], state['least'], moves,
-                   [Bar(**b) for b in state['bars']], validated)
+                   [Bar(**b) for b in state.get('bars', ())], validated)
