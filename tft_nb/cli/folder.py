@@ -50,6 +50,22 @@ MAY_CHANGE = ('resume', 'report', 'json', 'device', 'data')      # options besid
 LONGER = ('epochs', 'minutes')      # the same, beside --resume alone
 
 
+def _said(name: str, value: Any) -> list[str]:
+    "An option as a user would say it."
+    option = '--' + name.replace('_', '-')
+    if value is None: return []
+    if isinstance(value, bool): return [option if value else f'--no-{option[2:]}']
+    return [option, *map(str, value)] if isinstance(value, list) else [f'{option}={value}']
+
+
+def _is_option(parser: argparse.ArgumentParser, name: str, value: Any) -> bool:
+    "Whether the command line could have given this value to an option."
+    default = parser.get_default(name)
+    if type(value) is type(default) and value == default: return True
+    try: return bool(getattr(parser.parse_args(_said(name, value)), name) == value)
+    except InputError: return False
+
+
 def read_run(
     run: str | Path,  # folder of a run, or one of its checkpoint files
 ) -> argparse.Namespace:  # its options
@@ -59,13 +75,12 @@ def read_run(
     try: options = json.loads((folder / 'run.json').read_text(encoding='utf-8'))
     except (OSError, ValueError, RecursionError) as e:
         raise InputError(f'a run is a folder with a run.json, {str(run)!r} has none that can be read ({type(e).__name__}): check the path') from None
-    defaults = vars(train_parser().parse_args([]))
-    if not isinstance(options, dict) or not defaults.keys() | {'data_sha256'} <= options.keys():
+    parser = train_parser()
+    names = vars(parser.parse_args([])).keys()
+    if not isinstance(options, dict) or not names | {'data_sha256'} <= options.keys():
         raise InputError(f'run.json must hold the options of a run, that of {str(folder)!r} does not: restore it, or start a new run')
-    for name, default in defaults.items():
-        kinds = (type(None), str) if default is None else (type(default), float, list, str) if isinstance(default, float) else type(default)
-        number = default is None and isinstance(options[name], (int, float, list))
-        if not isinstance(options[name], kinds) and not number:
+    for name in names:
+        if not _is_option(parser, name, options[name]):
             raise InputError(f'run.json must hold options, its {name} is {options[name]!r}: restore it, or start a new run')
     return argparse.Namespace(**options)
 

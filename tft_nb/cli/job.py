@@ -75,7 +75,8 @@ def _share(args: argparse.Namespace) -> float | None:
 # %% ../../nbs/94a_cli.job.ipynb #88899c1a
 def _remember(args: argparse.Namespace, folder: Path, sha256: str) -> None:
     "Write the options of a run into its folder."
-    options = {**vars(args), 'data_sha256': sha256, 'out': str(folder), 'resume': None, 'report': None, 'json': False}
+    data = args.data and str(Path(args.data).resolve())      # found from any folder
+    options = {**vars(args), 'data': data, 'data_sha256': sha256, 'out': str(folder), 'resume': None, 'report': None, 'json': False}
     from_first(lambda: write_whole(folder / 'run.json', json.dumps(options, indent=1).encode()))
 
 

@@ -188,8 +188,16 @@ def _place(steps: pd.Index, share: float) -> Any:
 
 def _moment(value: Any, times: pd.Series) -> Any:
     "A date of the user's in the time zone of the table."
-    if pd.api.types.is_numeric_dtype(times): return int(value)
-    stamp, zone = pd.Timestamp(value), times.dt.tz
+    number = pd.api.types.is_numeric_dtype(times)
+    try: moment: Any = int(value) if number else pd.Timestamp(value)
+    except ValueError:
+        raise InputError(f'a part begins at a share of the time steps or a {"whole number" if number else "date"}, got {value!r}: '
+                         f'pass 0.15, or one such as {times.iloc[-1]}') from None
+    return moment if number else _in_zone(moment, times.dt.tz)
+
+
+def _in_zone(stamp: pd.Timestamp, zone: Any) -> pd.Timestamp:
+    "The same moment in the time zone of a table; None: in none."
     if stamp.tzinfo is None: return stamp if zone is None else stamp.tz_localize(zone)
     return stamp.tz_localize(None) if zone is None else stamp.tz_convert(zone)
 
