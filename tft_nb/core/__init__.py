@@ -9,7 +9,7 @@ __all__ = ['InputError', 'RunStopped', 'check_range', 'nearest', 'plain_json', '
            'label_text', 'advance', 'part', 'progress']
 
 # %% ../../nbs/09_core.ipynb #c6ace895
-from .bar import advance, part, progress
+from .progress import advance, part, progress
 from .doors import make_callable
 from .errors import InputError, RunStopped, check_range, nearest
 from .files import plain_json, put_bytes, write_whole
