@@ -66,7 +66,7 @@ def past_and_plans(
     "Cut each series after its last known target."
     there = [t for t in spec.targets if t in frame]
     given = frame[there].notna().any(axis=1)
-    later = given[::-1].groupby(frame[spec.series][::-1], observed=True, sort=False).cumsum()[::-1] == 0
+    later = given[::-1].groupby(frame[spec.series], observed=True, sort=False).cumsum()[::-1] == 0
     past = frame[~later]
     if len(past) == 0:
         raise InputError(f'a forecast needs a history, no row has a value of {", ".join(spec.targets)}: give rows with targets')
@@ -100,10 +100,9 @@ def with_known(
     "Look up the known inputs of future rows."
     if not spec.known: return rows
     keys = [spec.series, spec.time]
-    have = [c for c in spec.known if given is not None and c in given]
-    if given is not None and have:
-        given = given[[*keys, *have]].drop_duplicates(keys, keep='last')
-        rows = rows.merge(given, 'left', keys)
+    if given is not None:
+        have = [c for c in spec.known if c in given]
+        rows = rows.merge(given[[*keys, *have]].drop_duplicates(keys, keep='last'), 'left', keys)
     lacks = {c: rows[c].isna() if c in rows else pd.Series(True, rows.index) for c in spec.known}
     missing = {c: v for c, v in lacks.items() if v.any()}
     if missing:

@@ -26,8 +26,6 @@ def _axes(ax: Any) -> Any:
     "The axes, or new ones."
     if ax is not None: return ax
     import matplotlib.pyplot as plt
-    import seaborn as sns
-    sns.set_theme(style='whitegrid')
     return plt.subplots(figsize=(6, 2.5), layout='constrained')[1]
 
 

@@ -372,7 +372,7 @@ def _flat(b: Block) -> _Found:
     order = np.argsort(x, axis=1)
     rise = np.abs(np.diff(np.take_along_axis(t, order, 1), axis=1))
     step = np.diff(np.take_along_axis(x, order, 1), axis=1)
-    slope = rise / np.where(step > 0, step, np.nan)
+    slope = rise / step      # of equal values: none
     flat = (slope < FLAT * quantile(slope, 0.5)[0][:, None]).sum(1)
     return each(flat / np.maximum(b.n, 250))
 
@@ -391,7 +391,7 @@ def _grain(x: _Array) -> float:
         spacing = float(np.spacing(kind(size)))
         own = nearest > spacing or (whole and spacing <= 1)
         if np.array_equal(v.astype(kind), v) and not own:
-            grain = max(grain, spacing)
+            grain = spacing
     return grain
 
 
