@@ -147,7 +147,7 @@ def other_frequency(
     found = Calendars.of(past, spec.series, spec.time, most=5).common
     enough = past[spec.series].value_counts().head(5).min() > 3 and not t.calendars.own
     if not enough or (found.kind, found.step) == (usual.kind, usual.step): return []
-    return [f'the rows are {found.name}, in training they were {usual.name}: the forecast is for {usual.name} steps']
+    return [f'the rows are {found.name}, in training they were {usual.name}: the times of the forecast are {usual.name}']
 
 # %% ../../nbs/88_forecast.trained.ipynb #32a23c3b
 _GROUP = 20_000  # series at a time
