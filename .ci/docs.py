@@ -319,6 +319,42 @@ def check_html(out):
                 yield f'{p.name}: link to {link}: no such id'
 
 
+class Prose(HTMLParser):
+    "The running text of a page, without code, headings and tables: texts, and whether each is a link to the glossary."
+    APART = {'pre', 'code', 'math', 'table', 'figcaption', 'summary', 'h1', 'h2', 'h3', 'h4', 'nav', 'style', 'script', 'title'}
+
+    def __init__(self, text):
+        super().__init__()
+        self.apart, self.linked, self.parts = 0, False, []
+        self.feed(re.sub(r'(?s)^.*?<main>|<p class="description">.*?</p>|<p class="source">.*$', '', text))
+
+    def handle_starttag(self, tag, attrs):
+        self.apart += tag in self.APART
+        self.linked |= tag == 'a' and dict(attrs).get('class') == 'term'
+
+    def handle_endtag(self, tag):
+        self.apart -= tag in self.APART
+        self.linked &= tag != 'a'
+
+    def handle_data(self, text):
+        if not self.apart:
+            self.parts.append((self.linked, text))
+
+
+def unlinked(out):
+    "Words of the glossary whose first use in the text of a page is not the link to their meaning."
+    from reference import glossary
+    for p in sorted(out.glob('*.html')):
+        text = p.read_text(encoding='utf-8')
+        if 'id="word-' in text:
+            continue
+        parts = Prose(text).parts
+        for word in glossary():
+            first = next((linked for linked, t in parts if re.search(rf'(?<![\w-]){word}s?(?![\w-])', t, flags=re.I)), True)
+            if not first:
+                yield f'{p.name}: the first use of {word!r} is no link to the glossary'
+
+
 def sidebar():
     "The sidebar of the root _quarto.yml as (section, notebook, text) triples, and what is wrong with it."
     text = (ROOT / '_quarto.yml').read_text(encoding='utf-8')
@@ -408,7 +444,7 @@ def site(out):
     trim_doclinks(out)
     bad += [f'{p.path.name}: {b}' for p, _ in pages.values() for b in p.bad]
     from reference import missing
-    return bad + list(check_html(out)) + list(missing(out))
+    return bad + list(check_html(out)) + list(missing(out)) + list(unlinked(out))
 
 
 def readme(check):

@@ -1,4 +1,4 @@
-"Public names: docstring, types, docments. Cells: known directives, in their place. Notebooks: form, and import order."
+"Public names: docstring, types, docments. Cells: known directives, in their place. Notebooks: form, import order, words that are searched."
 import ast
 import importlib
 import inspect
@@ -131,6 +131,18 @@ def glossary(path):
             yield f'glossary: {row!r} is not "| [word]{{#word-word}} | meaning |"'
 
 
+SEARCHED = ('exploding gradients', 'gradient explosion', 'nan loss', 'loss is nan', 'loss does not decrease', 'loss is not decreasing',
+            'flat forecasts', 'constant predictions', 'vanishing gradients', 'cuda out of memory')
+
+
+def searched(path):
+    "What people type into a search field stands on the page of symptoms, word by word."
+    text = ' '.join(c.source for c in read_nb(path).cells if c.cell_type == 'markdown').lower()
+    for phrase in SEARCHED:
+        if phrase not in text:
+            yield f'a search for {phrase!r} does not find this page'
+
+
 MODULE, CELL, RUN = 500, 40, 60      # lines at most: of a module, of an exported cell, of exported cells before one that runs
 
 
@@ -167,6 +179,7 @@ def main():
         if count > MODULE and p.stem != '_modidx':
             bad.append(f'{p.relative_to(cfg.config_path)} has {count} lines, at most {MODULE}')
     bad += [f'{cfg.readme_nb}: {b}' for b in glossary(cfg.nbs_path / cfg.readme_nb)]
+    bad += [f'story_symptoms.ipynb: {b}' for b in searched(cfg.nbs_path / 'story_symptoms.ipynb')]
     for p in nbs:
         bad += [f'{p.name}: {b}' for b in notebook(p, number)]
         signs += [f'{p.name}: {b}' for b in sizes(p)]

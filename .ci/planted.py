@@ -2,19 +2,26 @@
 
     planted.py      exit 1 if a check misses its defect, or fails without one
 """
+import base64
 import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
+
+from widths import browser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = 'nbs/00_core.errors.ipynb'      # a page that runs in a second
 FRESH, DOCS, SITE = ['.ci/fresh.py', PAGE], ['.ci/docs_check.py'], ['.ci/docs.py', 'site', '_planted_site']
 README = ['.ci/docs.py', 'readme', '--check']
+WIDE = ['-c', "import subprocess, sys; [subprocess.run([sys.executable, *c.split()], check=True) for c in "
+              "('.ci/docs.py site _planted_site', '.ci/widths.py _planted_site')]"]
 PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='
 
 
@@ -65,11 +72,28 @@ def replaced(path, old, new):
     return plant
 
 
-def picture():
-    "A cell with a saved picture and no caption."
-    cell = code('#| label: fig-planted\nx = 1')
-    cell['outputs'] = [{'output_type': 'display_data', 'metadata': {}, 'data': {'image/png': PIXEL, 'text/plain': ['<Figure>']}}]
+def picture(*options, png=PIXEL):
+    "A cell with a saved picture."
+    cell = code('\n'.join(['#| label: fig-planted', *(f'#| {o}: "Planted"' for o in options), 'x = 1']))
+    cell['outputs'] = [{'output_type': 'display_data', 'metadata': {}, 'data': {'image/png': png, 'text/plain': ['<Figure>']}}]
     return cell
+
+
+def png(width):
+    "A white picture of one line."
+    chunk = lambda kind, data: struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    head = struct.pack('>IIBBBBB', width, 1, 8, 0, 0, 0, 0)
+    parts = chunk(b'IHDR', head) + chunk(b'IDAT', zlib.compress(bytes([0]) + bytes([255]) * width)) + chunk(b'IEND', b'')
+    return base64.b64encode(b'\x89PNG\r\n\x1a\n' + parts).decode()
+
+
+def wide(top, rule=None):
+    "A figure, a table and a formula that are wider than a page, and `styles.css` without the rule that keeps one of them within it."
+    add(picture('fig-cap', 'fig-alt', png=png(3000)))(top)
+    add(prose('| ' + 'long_' * 60 + ' | x |\n|---|---|\n| 1 | 2 |') | {'id': 'deadbee2'})(top)
+    add(prose('$$' + '+'.join(f'x_{{{i}}}' for i in range(200)) + '$$') | {'id': 'deadbee3'})(top)
+    if rule:
+        replaced('nbs/styles.css', rule, '')(top)
 
 
 # name → how it is planted, the check, and what the check must print
@@ -88,11 +112,18 @@ DEFECTS = {
     'a name that names nothing': (add(prose('See `tft_nb.core.errors.InputEror`.')), SITE, 'names nothing'),
     'an unknown callout': (add(prose('::: {.callout-hint}\nx\n:::')), SITE, 'unknown callout'),
     'a show_doc of nothing': (add(code('show_doc(InputEror)')), SITE, 'InputEror'),
-    'a figure without a caption': (add(picture()), SITE, 'has no fig-cap'),
+    'a figure without a caption': (add(picture('fig-alt')), SITE, 'has no fig-cap'),
+    'a figure without an alternative text': (add(picture('fig-cap')), SITE, 'has no fig-alt'),
+    'an image without an alternative text': (add(prose('![](images/card.png)')), SITE, 'has no alternative text'),
     'a dead anchor': (add(prose('[gone](00_core.errors.ipynb#gone)')), SITE, 'no such id'),
     'a public class without an entry': (
         replaced(PAGE, '"#| exports\\n",\n    "class InputError', '"#| exports\\n",\n    "#| hide\\n",\n    "class InputError'),
         SITE, 'has no entry'),
+    'a word of the glossary before its link': (add(prose('<p>It is deaf.</p>')), SITE, "the first use of 'deaf' is no link"),
+    'a symptom that no search finds': (replaced('nbs/story_symptoms.ipynb', 'vanishing gradients', 'gradients'), DOCS, 'a search for'),
+    'a figure wider than its page': (lambda top: wide(top, 'main img { max-width: 100%; height: auto; }'), WIDE, 'too wide'),
+    'a table wider than its page': (lambda top: wide(top, 'main table, '), WIDE, 'too wide'),
+    'a formula wider than its page': (lambda top: wide(top, 'overflow-x: auto; overflow-y: hidden;'), WIDE, 'too wide'),
     'a word of the glossary without an anchor': (replaced('nbs/index.ipynb', '[deaf]{#word-deaf}', 'deaf'), DOCS, 'glossary: '),
     'a README that fails as pasted': (replaced('nbs/index.ipynb', '    "import torch\\n",\n', ''), README, 'fails as pasted'),
     'a page missing from the sidebar': (unlisted, SITE, 'the sidebar must list every notebook'),
@@ -122,7 +153,8 @@ def small(top):
     text = head + f'    contents:\n      - text: Home\n        href: nbs/index.ipynb\n      - {PAGE}\n'
     (top / '_quarto.yml').write_text(text, encoding='utf-8')
     (top / 'nbs' / '_quarto.yml').write_text(text.replace('nbs/', ''), encoding='utf-8')
-    change(top / 'nbs' / 'index.ipynb', lambda c: c.__setitem__(slice(None), [prose('# tft_nb\n\n> One line')]))
+    words = '| word | meaning |\n|---|---|\n| [deaf]{#word-deaf} | does not react |'
+    change(top / 'nbs' / 'index.ipynb', lambda c: c.__setitem__(slice(None), [prose('# tft_nb\n\n> One line'), prose(words) | {'id': 'deadbee4'}]))
 
 
 def main():
@@ -140,9 +172,18 @@ def main():
         rc, said = run(SITE, site)
         missed += bool(rc)
         print(f'control of {SITE[0]}: {"passes" if rc == 0 else "FAILS: " + said[-300:]}', flush=True)
+        if browser():
+            shutil.copytree(site, Path(d) / 'wide')
+            wide(Path(d) / 'wide')
+            rc, said = run(WIDE, Path(d) / 'wide')
+            missed += bool(rc)
+            print(f'control of .ci/widths.py: {"passes" if rc == 0 else "FAILS: " + said[-300:]}', flush=True)
         for i, (name, (plant, command, want)) in enumerate(DEFECTS.items()):
+            if command is WIDE and not browser():
+                print(f'skipped, no Chromium is installed: {name}')
+                continue
             top = Path(d) / str(i)
-            shutil.copytree(site if command is SITE else clean, top)
+            shutil.copytree(site if command in (SITE, WIDE) else clean, top)
             plant(top)
             rc, said = run(command, top)
             found = rc != 0 and want in said

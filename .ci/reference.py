@@ -1,9 +1,9 @@
 """The reference inside the pages: what `show_doc` prints, and where a name in backticks leads.
 
-`Filter` is nbdev's filter with four changes. An entry is a signature and a table of parameters (nbdev prints comments in which
+`Filter` is nbdev's filter with five changes. An entry is a signature and a table of parameters (nbdev prints comments in which
 backticks stay raw); the entry of a class is followed by one for each public method; and names that the door of a chapter defines,
 or only hands on, are looked up too (nbdev's index leaves out every `__init__`). The first use of
-a word of the glossary on a page is a link to its meaning.
+a word of the glossary on a page is a link to its meaning. Long cells of code are closed until they are asked for.
 """
 import importlib
 import inspect
@@ -190,9 +190,10 @@ def bare(o):
 class Entry:
     "One name of the reference: heading with its anchor, link to the source, signature, sentence, table; then a class's methods."
 
-    def __init__(self, sym, name=None, title_level=3):
+    def __init__(self, sym, name=None, title_level=3, static=False):
         self.sym = exported(sym if inspect.isclass(sym) else inspect.unwrap(sym))
         self.name, self.level = name or getattr(sym, '__qualname__', None) or sym.fget.__qualname__, title_level
+        self.bound = '.' in self.name and not static      # its first parameter, `self` or what stands for it, is not given
 
     def source(self):
         f = getattr(self.sym, 'fget', None) or self.sym
@@ -217,6 +218,7 @@ class Entry:
         if isinstance(self.sym, property):
             yield f'```python\n{self.name}: {kind(sig.return_annotation) if sig else "Any"}\n```'
         elif sig is not None:
+            sig = sig.replace(parameters=list(sig.parameters.values())[self.bound:])
             args = [p.replace(annotation=p.empty) for p in sig.parameters.values() if p.name not in ('self', 'cls')]
             short = [p.replace(default=Shown(value(p.default))) if p.default is not p.empty else p for p in args]
             text = str(sig.replace(parameters=short, return_annotation=sig.empty))
@@ -233,7 +235,8 @@ class Entry:
             for k, f in members(self.sym):
                 name = f'{self.name}.{k}'
                 if name not in explained:
-                    parts += Entry(f, name, self.level + 1).one()
+                    static = isinstance(inspect.getattr_static(self.sym, k), staticmethod)
+                    parts += Entry(f, name, self.level + 1, static).one()
         return '\n\n'.join(p for p in parts if p)
 
     def __repr__(self):
@@ -309,15 +312,20 @@ class link_words(Processor):
         self.left = {} if any('{#word-' in c.source for c in self.nb.cells) else dict(glossary())
 
     def cell(self, cell):
-        if cell.cell_type != 'markdown' or not self.left:
-            return
-        lines, fenced = cell.source.split('\n'), False
+        if cell.cell_type == 'markdown':
+            cell.source = self.text(cell.source)
+        for o in cell.get('outputs', []) if re.search(r'^show_doc\(', cell.source, flags=re.M) else []:
+            if entry := o.get('data', {}).get('text/markdown'):
+                o['data']['text/markdown'] = self.text(entry if isinstance(entry, str) else ''.join(entry)).splitlines(True)
+
+    def text(self, source):
+        lines, fenced = source.split('\n'), False
         for i, line in enumerate(lines):
             fenced ^= line.startswith('```')
             if fenced or line.startswith(('#', '|', ':::', '    ', '> ', '```')) or re.match(r'<|\$\$', line):
                 continue
             lines[i] = self.linked(line)
-        cell.source = '\n'.join(lines)
+        return '\n'.join(lines)
 
     def linked(self, line):
         parts = re.split(r'(`[^`]*`|!?\[[^]]*\]\([^)]*\)(?:\{[^}]*\})?|\$[^$]*\$|<[^>]*>|\{[^}]*\})', line)
@@ -325,10 +333,22 @@ class link_words(Processor):
             for i in range(0, len(parts), 2):
                 if m := re.search(rf'(?<![\w-]){word}s?(?![\w-])', parts[i], flags=re.I):
                     meaning = self.left.pop(word).replace('"', "'")
-                    link = f'[{m[0]}]({CFG.readme_nb}#word-{word}){{.term title="{meaning}"}}'
+                    link = f'[{m[0]}]({CFG.readme_nb}#word-{word.replace(" ", "-")}){{.term title="{meaning}"}}'
                     parts[i:i + 1] = [parts[i][:m.start()], link, parts[i][m.end():]]
                     break
         return ''.join(parts)
+
+
+LONG = 25      # lines of code that are shown at once
+
+
+def fold_long(cell):
+    "Close a long cell of code until a reader asks for it."
+    if cell.cell_type != 'code' or 'code-fold' in cell.source:
+        return
+    count = sum(not line.startswith('#|') for line in cell.source.splitlines())
+    if count > LONG:
+        cell.source = f'#| code-fold: true\n#| code-summary: "Code, {count} lines"\n{cell.source}'
 
 
 class Filter(FilterDefaults):
@@ -337,4 +357,4 @@ class Filter(FilterDefaults):
     def base_procs(self):
         complete()
         nbdev.showdoc.show_doc = show_doc
-        return [*(add_show_docs if p.__name__ == 'add_show_docs' else p for p in super().base_procs()), link_words]
+        return [*(add_show_docs if p.__name__ == 'add_show_docs' else p for p in super().base_procs()), link_words, fold_long]

@@ -240,7 +240,7 @@ def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
     if found: return found
     wall = _micros(times, True)
     fixed = _of_steps(x, 'clock', _duration)
-    for step, cycle in product((fixed.step, _base(np.diff(wall)[same[1:]])), (_WEEK, _DAY)):
+    for step, cycle in product((_commonest(x), _base(np.diff(wall)[same[1:]])), (_WEEK, _DAY)):
         slots = _slots(wall, same, step, cycle) if 0 < step <= _DAY else ()
         if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
     return (
@@ -249,17 +249,17 @@ def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
 
 
 def _of_steps(x: np.ndarray, kind: str, name: Any) -> Calendar:
-    "The calendar of the commonest step, or of the median one where there is no regular step."
+    "The calendar of the commonest step, or of the median one where more than one step, and a tenth of all, are odd."
     step = _commonest(x)
-    if (x % step == 0).mean() >= 0.9: return Calendar(name(step), kind, step)
+    if (x % step != 0).sum() <= max(1, 0.1 * len(x)): return Calendar(name(step), kind, step)
     step = max(1, int(np.median(x)))
     return Calendar(f'irregular, about {name(step)}', 'irregular', step)
 
 
 def _base(x: np.ndarray) -> int:
-    "The greatest common divisor of the steps that occur in one of twenty or more."
+    "The greatest common divisor of the steps that occur twice, and in one of twenty or more."
     values, counts = np.unique(x[x > 0], return_counts=True)
-    return int(np.gcd.reduce(values[counts >= 0.05 * counts.sum()])) if len(values) else 0
+    return int(np.gcd.reduce(values[counts >= max(2, 0.05 * counts.sum())]))
 
 # %% ../../nbs/12_data.calendar.ipynb #4b646497
 def _modes(group: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:

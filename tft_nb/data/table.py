@@ -6,6 +6,7 @@
 __all__ = ['as_text', 'typed', 'typed_table', 'read_table', 'check_column']
 
 # %% ../../nbs/11_data.table.ipynb #3e2f2f50
+import re
 import warnings
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +28,7 @@ def as_text(
 ) -> pd.Series:  # text, missing where `x` is
     "Write the values of a column as text, whole numbers without a point."
     codes, kinds = pd.factorize(x)
-    words = np.array([*map(_word, kinds), np.nan], object)
+    words = np.array([*(_word(k) or np.nan for k in kinds), np.nan], object)
     return pd.Series(words[codes], x.index, _TEXT, name=x.name)
 
 
@@ -56,7 +57,8 @@ def _stamp(x: pd.Series) -> pd.Series:
 def _object(x: pd.Series) -> pd.Series:
     "A column of Python objects by what they are."
     kind = pd.api.types.infer_dtype(x, skipna=True)
-    if kind == 'string': return as_text(x)
+    if kind == 'bytes': x = x.str.decode('utf-8', errors='backslashreplace')
+    if kind in ('string', 'bytes'): return as_text(x)
     if kind == 'boolean': return as_text(x).astype('category')
     if kind in ('integer', 'floating', 'decimal', 'mixed-integer-float', 'empty'):
         whole = kind == 'integer' and not x.isna().any()
@@ -112,6 +114,20 @@ def _with_index(df: pd.DataFrame) -> pd.DataFrame:
     for name, values in reversed(levels.items()): df.insert(0, name, values)
     return df
 
+
+_NO_NAME = re.compile(r'(Unnamed: \d+)?')      # as pandas calls it, or nothing
+
+
+def _with_names(df: pd.DataFrame) -> pd.DataFrame:
+    "The table without columns that have no name."
+    none = [bool(pd.api.types.is_scalar(c) and (pd.isna(c) or _NO_NAME.fullmatch(str(c)))) for c in df]
+    if not any(none): return df
+    number = none.index(True) + 1
+    warnings.warn(
+        f'column {number} has no name: left out; name it to use it', stacklevel=4
+    )
+    return df.loc[:, np.logical_not(none)]
+
 # %% ../../nbs/11_data.table.ipynb #a820325f
 def typed_table(
     df: Any,  # a data frame of pandas, polars or Arrow
@@ -123,7 +139,7 @@ def typed_table(
             f'a table has one line of column names, this one has {frame.columns.nlevels}: '
             "join them by df.columns = ['_'.join(map(str, c)) for c in df.columns]"
         )
-    frame = _with_index(frame)
+    frame = _with_names(_with_index(frame))
     names = [str(c) for c in frame.columns]
     return (
         pd.concat(
@@ -165,13 +181,7 @@ def read_table(
     _check_layout(df, names, str(path))
     if df.empty:
         raise InputError(f'a data file must have rows, {str(path)!r} has none: name another file')
-    saved = pd.isna(names[0]) and df.iloc[:, 0].tolist() == list(range(len(df)))
-    if saved:
-        warnings.warn(
-            f'the first column of {str(path)!r} has no name and numbers the rows: left out',
-            stacklevel=2,
-        )
-    return df.iloc[:, 1:] if saved else df
+    return _with_names(df)
 
 # %% ../../nbs/11_data.table.ipynb #c9b77a5b
 def _check_layout(df: pd.DataFrame, names: list[Any], path: str) -> None:
@@ -179,9 +189,14 @@ def _check_layout(df: pd.DataFrame, names: list[Any], path: str) -> None:
     other = next((s for s in ';\t|' if len(df.columns) == 1 and s in str(df.columns[0])), None)
     if other or not isinstance(df.index, pd.RangeIndex):
         got = f'its header by {other!r}' if other else 'its rows have more cells than its header'
+        cure = (
+            f"pd.read_csv({path!r}, sep={other!r}).to_csv('new.csv', index=False), with decimal=',' for 1,5"
+            if other
+            else 'delete the lines above the header, or name the cells that have no name'
+        )
         raise InputError(
             'a CSV file must separate cells by commas, one for each name of the header, '
-            f'{path!r} does not: {got}'
+            f'{path!r} does not: {got}: {cure}'
         )
     more = _header_lines(df)
     if more:

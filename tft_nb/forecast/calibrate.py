@@ -105,13 +105,11 @@ class Calibration:
         forecast: np.ndarray,  # `(window, horizon, quantile)` of held-out windows
         actual: np.ndarray,  # `(window, horizon)` what came, missing as NaN
         quantiles: Sequence[float],  # levels
-        when: np.ndarray | None = None,  # `(window,)` number of the time of each forecast; None: all count alike
-        half_life: float | None = None,  # times after which a window counts half; None: half of the times
+        when: np.ndarray,  # `(window,)` number of the time of each forecast; half of the times ago, a window counts half
     ) -> 'Calibration':  # ready to apply
         "Calibrate on held-out windows."
         if not len(forecast): raise InputError('a calibration needs held-out windows, got 0: give more validation rows')
-        if when is None: return cls(moves(forecast, actual, quantiles, np.ones(len(forecast))), tuple(quantiles), len(forecast))
-        life = half_life or max(1.0, np.ptp(when) / 2)
+        life = max(1.0, np.ptp(when) / 2)
         share = share_of_moves(forecast, actual, quantiles, when, life)
         return cls(share * moves(forecast, actual, quantiles, recency(when, life)), tuple(quantiles), len(forecast), share)
 

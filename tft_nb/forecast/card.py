@@ -49,7 +49,8 @@ def model_card(
     chosen = ', '.join(f'{k}={v!r}' for k, v in options.items()) or 'all defaults'
     members = f', {len(t.models)} networks whose quantiles are averaged' if len(t.models) > 1 else ''
     kept = 'Intervals were not calibrated.'
-    if t.calibration: kept = 'Intervals were calibrated on validation windows: a regime that they never saw can break them.'
+    if t.calibration: kept = ('Intervals were calibrated on validation windows and updated with the outcomes of the test windows: '
+                             'a regime that they never saw can break them.')
     lines = [
         _HEAD, '',
         f'A Temporal Fusion Transformer forecasts {", ".join(b.targets)} of each `{b.series}`, {c.horizon} steps ahead, from '

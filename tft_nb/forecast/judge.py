@@ -52,7 +52,7 @@ def some_windows(
     found.starts = windows.starts[np.flatnonzero(keep)]
     return found
 
-
+# %% ../../nbs/88a_forecast.judge.ipynb #0af296ec
 def calibrated_on(
     t: Trained,  # the model
     windows: Windows,  # held out

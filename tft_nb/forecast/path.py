@@ -66,16 +66,28 @@ def too_many_kinds(
     return found
 
 # %% ../../nbs/80_forecast.path.ipynb #a09005de
+_DEAF = 100.0  # so many times narrower than the common range, the moves of a series are lost
+
+
+def _own_scale(
+    train: pd.DataFrame,  # training rows, raw
+    series: str,  # column that tells series apart
+    targets: Sequence[str],  # columns to forecast
+    inputs: Sequence[str],  # all columns of numbers
+) -> str | None:  # `series`, or None: all series share the scales of the inputs
+    "Decide whether each series has scales of its own: for a target that differs, or an input that one scale would drown."
+    return scale_by(train, series, targets) or scale_by(train, series, inputs, _DEAF)
+
+
 def fit_normalizers(
     train: Panel,  # training rows, raw
 ) -> tuple[Normalizer, Normalizer]:  # of all real inputs; of the target(s) for the loss
     "Fit the normalizers on training rows, series by series where one scale cannot serve all."
-    targets = list(train.spec.targets)
-    by = scale_by(train.frame, train.spec.series, targets)
-    key = [by] if by else []
-    columns = list(dict.fromkeys([*key, *train.values]))
-    return (Normalizer(by=by).fit(train.frame[columns]),
-            Normalizer('yeo-johnson', by=by, clip=None).fit(train.frame[[*key, *targets]]))
+    series, targets = train.spec.series, list(train.spec.targets)
+    by, own = scale_by(train.frame, series, targets), _own_scale(train.frame, series, targets, list(train.values))
+    columns = list(dict.fromkeys([*([own] if own else []), *train.values]))
+    return (Normalizer(by=own).fit(train.frame[columns]),
+            Normalizer('yeo-johnson', by=by, clip=None).fit(train.frame[[*([by] if by else []), *targets]]))
 
 # %% ../../nbs/80_forecast.path.ipynb #08176f39
 def _named_rows(frame: pd.DataFrame, spec: PanelSpec, numbers: Sequence[str]) -> pd.DataFrame:
@@ -258,7 +270,7 @@ def examine(
     notes = _remarks(train, spec, horizon)
     del df
     with part(0.2):
-        by = scale_by(train, spec.series, [t for t in spec.targets if t in numbers] or numbers)
+        by = _own_scale(train, spec.series, [t for t in spec.targets if t in numbers] or numbers, numbers)
         inputs = Normalizer(by=by).fit(train[[*([by] if by else []), *numbers]])
     before, after = (_named_rows(f, spec, list(inputs.names_)) for f in (train, later))
     del train, later

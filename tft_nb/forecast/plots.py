@@ -32,7 +32,15 @@ def _draw_legend(ax: Any, quantiles: Sequence[float]) -> None:
     handles: list[Any] = [Line2D([], [], color='black', label='outcome')]
     if median_place(quantiles) is not None: handles.append(Line2D([], [], color='C0', label='median'))
     handles.append(Rectangle((0, 0), 1, 1, color='C0', alpha=0.25, label=band))
-    ax.legend(handles=handles, ncols=3, fontsize=8, loc='upper left')
+    ax.legend(handles=handles, ncols=3, fontsize=8, loc='lower right', bbox_to_anchor=(1, 1), frameon=False)
+
+
+def _draw_dates(ax: Any) -> None:
+    "At most seven dates along the axis, written without what repeats; other times stay as they are."
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateLocator
+    if not isinstance(ax.xaxis.get_major_locator(), DateLocator): return
+    few = AutoDateLocator(maxticks=7)
+    ax.xaxis.set(major_locator=few, major_formatter=ConciseDateFormatter(few))
 
 # %% ../../nbs/87_forecast.plots.ipynb #fef869c8
 def plot_fans(
@@ -56,7 +64,9 @@ def plot_fans(
         for i in mine: _draw_fan(ax, times[rows[i]], forecast[i], quantiles)
         seen = rows[mine].reshape(-1)
         ax.plot(times[seen], values[seen], color='black', lw=0.8)
-        ax.set(title=label_text(name), ylabel=label_text(target))
+        ax.set_title(label_text(name), loc='left')
+        ax.set(ylabel=label_text(target))
+        _draw_dates(ax)
     _draw_legend(axes[0, 0], quantiles)
     return fig
 
@@ -81,8 +91,9 @@ def plot_forecast(
         ahead = forecast[forecast[series] == name]
         ax.plot(past[time].to_numpy(), past[target].to_numpy(), color='black', lw=0.8)
         _draw_fan(ax, ahead[time].to_numpy(), ahead[list(columns)].to_numpy(float), quantiles)
-        ax.set(title=label_text(name), ylabel=label_text(target))
-        ax.tick_params(axis='x', labelrotation=20)
+        ax.set_title(label_text(name), loc='left')
+        ax.set(ylabel=label_text(target))
+        _draw_dates(ax)
     _draw_legend(axes[0, 0], quantiles)
     return fig
 

@@ -168,13 +168,12 @@ def _fit_series(g: _Groups, j: int, order: _Array, method: str, clip: float | No
             s, grid = _Summary(*(v[order[rows]] for v in whole)), _series_grids(g, j, order[rows])
             p = _places(s, grid)
             few_events = (p.kind == 'zero-inflated') & (s.n * (1 - p.share) < _EVENTS)
-            zeros = (p.kind == 'constant') & (p.center == 0)
-            good = ~few_events & ~zeros
+            good = (p.center != 0) | ~(few_events | (p.kind == 'constant'))
             center[rows], scale[rows] = (np.where(good, v, 0) for v in _locate(s, grid, p, method, clip))
             pools[rows] = good & (p.kind != 'constant')
     rows = np.flatnonzero(pools)
-    if not len(rows):
-        return center, scale, None
+    if not len(rows):      # static: what differs between the series is all that it tells
+        return center, np.zeros(len(order)), None
     rows = rows[np.unique(np.linspace(0, len(rows) - 1, _POOLED).astype(int))]
     grid = _series_grids(g, j, order[rows])
     z = np.clip((grid - center[rows, None]) / scale[rows, None], -_HUGE, _HUGE)

@@ -322,7 +322,15 @@ def _bulk(b: Block) -> _Found:
     return each((q3 - q1) / IQR)
 
 
-BULK = Check('bulk', NUMERIC, (0.3, 3.0), _bulk, 'its scale does not fit: divide by the quartiles\' distance in these rows',
+def _bulk_of_all(b: Block) -> _Found:
+    "The same of all rows; where one scaled value fills the quartiles, the typical distance of the others from it."
+    t = b.t[0, :b.n[0]]
+    kind, usual, _ = kind_of(t[np.isfinite(t)])
+    others = np.abs(t - usual)[t != usual]
+    return _bulk(b) if kind in NUMERIC or not len(others) else one(np.nanmedian(others))
+
+
+BULK = Check('bulk', NUMERIC, (0.3, 3.0), _bulk_of_all, 'its scale does not fit: divide by the quartiles\' distance in these rows',
              lambda r: (x := _noise(r), x / 4), lambda r: (x := _noise(r), 1.5 * x), 'fatal')
 
 # %% ../../nbs/40_verify.checks.ipynb #c9922472
@@ -342,7 +350,8 @@ def _events(b: Block) -> _Found:
     "Typical distance of unusual values from the usual one, after scaling."
     t, odd = b.train(b.t), b.x != b.usual
     usual = quantile(np.where(odd, np.nan, t), 0.5)[0]
-    return each(quantile(np.where(odd, np.abs(t - usual[:, None]), np.nan), 0.5)[0])
+    size = quantile(np.where(odd, np.abs(t - usual[:, None]), np.nan), 0.5)[0]
+    return each(np.where((odd & np.isfinite(t)).sum(1) < FEW, np.fmax(size, 1.0), size))
 
 
 EVENTS = Check(

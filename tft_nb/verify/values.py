@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL', 'REST', 'JUMP', 'SENTINEL', 'AWAY', 'RARER',
-           'SIGN', 'VALUES', 'tail_index', 'gap', 'runs', 'filled', 'ends']
+           'SIGN', 'VALUES', 'tail_index', 'gap', 'once', 'runs', 'filled', 'ends']
 
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
@@ -38,10 +38,19 @@ def gap(
     return np.asarray(np.exp(-unlikely))
 
 # %% ../../nbs/41_verify.values.ipynb #9e86de7d
+def once(
+    b: Block,  # some series
+    v: _Array,  # `(series, time)`: its values, in any unit
+) -> _Array:  # the same, missing where a value only stays
+    "Count a value that stays once."
+    return np.where(np.pad(b.x[:, 1:] == b.x[:, :-1], ((0, 0), (1, 0))), np.nan, v)
+
+
 def _tail(b: Block) -> _Found:
     "Least likely gap of both sides, for all the series that were tried; the farthest value."
-    p = np.fmin(gap(np.where(b.z > 0, b.z, np.nan)), gap(np.where(b.z < 0, -b.z, np.nan)))
-    far = np.where(np.isfinite(b.z), np.abs(b.z), -1).argmax(1)
+    z = once(b, b.z)
+    p = np.fmin(gap(np.where(z > 0, z, np.nan)), gap(np.where(z < 0, -z, np.nan)))
+    far = np.where(np.isfinite(z), np.abs(z), -1).argmax(1)
     return np.fmin(p * b.many, 1.0), b.at[np.arange(len(p)), far]
 
 
@@ -118,20 +127,20 @@ def ends(
     at_end, step = sign * x == end[:, None], np.diff(sign * x, axis=1)
     others = np.where(at_end[:, 1:] | at_end[:, :-1], np.nan, np.abs(step))
     far = JUMP * quantile(others, 0.99)[0][:, None]
-    reached, left = (at_end[:, 1:] & (step < -far)).sum(1), (at_end[:, :-1] & (step > far)).sum(1)
+    moves = far > 0      # else no step of the others is ordinary
+    reached, left = (at_end[:, 1:] & moves & (step < -far)).sum(1), (at_end[:, :-1] & moves & (step > far)).sum(1)
     rest = (end == 0) & (at_end.sum(1) >= REST * np.isfinite(x).sum(1))
     return np.where(rest, 0, np.minimum(reached, left)), sign * end
 
 
 def _sentinel(b: Block) -> _Found:
     "Count the most repeated value that is a code."
-    stays = np.pad(b.x[:, 1:] == b.x[:, :-1], ((0, 0), (1, 0)))
-    once = np.where(stays, np.nan, b.x)
-    found = [filled(once), ends(b.x, 1), ends(b.x, -1)]
+    new = once(b, b.x)
+    found = [filled(new), ends(b.x, 1), ends(b.x, -1)]
     counts, values = (np.stack(part) for part in zip(*found, strict=True))
-    best, row = counts.argmax(0), np.arange(len(once))
+    best, row = counts.argmax(0), np.arange(len(new))
     first = (b.x == values[best, row][:, None]).argmax(1)
-    return np.where(np.isfinite(once).sum(1) > FEW, counts[best, row], np.nan), b.at[row, first]
+    return np.where(np.isfinite(new).sum(1) > FEW, counts[best, row], np.nan), b.at[row, first]
 
 
 SENTINEL = Check('sentinel', CONTINUOUS, (-np.inf, 2.0), _sentinel, 'mark this value as missing, first in {row}',  # twice may be chance
