@@ -202,8 +202,12 @@ def _place(steps: pd.Index, share: float) -> Any:
 
 def _moment(value: Any, times: pd.Series) -> Any:
     "A date of the user's in the time zone of the table."
-    if pd.api.types.is_numeric_dtype(times): return int(value)
-    stamp, zone = pd.Timestamp(value), times.dt.tz
+    try:
+        if pd.api.types.is_numeric_dtype(times): return int(value)
+        stamp, zone = pd.Timestamp(value), times.dt.tz
+    except (TypeError, ValueError):
+        raise InputError(f'a part begins at a time such as {times.iloc[-1]}, or holds a share of all times, got {value!r}: '
+                         'pass one of them') from None
     if stamp.tzinfo is None: return stamp if zone is None else stamp.tz_localize(zone)
     return stamp.tz_localize(None) if zone is None else stamp.tz_convert(zone)
 
@@ -212,11 +216,8 @@ def _cuts(time: pd.Series, valid: float | str | int, test: float | str | int) ->
     "The first time of validation and of test."
     steps = pd.Index(time.drop_duplicates().sort_values())
     second = _place(steps, test) if isinstance(test, float) else _moment(test, time)
-    first = (
-        _place(steps, test + valid)
-        if isinstance(valid, float) and isinstance(test, float)
-        else _moment(valid, time)
-    )
+    later = test if isinstance(test, float) else float((steps >= second).mean())
+    first = _place(steps, later + valid) if isinstance(valid, float) else _moment(valid, time)
     if not steps[0] < first < second <= steps[-1]:
         raise InputError(
             f'training, validation and test must follow each other within {steps[0]} to {steps[-1]}, '
