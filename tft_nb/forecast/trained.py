@@ -245,4 +245,4 @@ def trained_from(
     moves, validated = ({y: Calibration.from_state_dict(c) for y, c in state[k].items()} for k in ('calibration', 'validated'))
     return Trained(models, PanelSpec(**state['base']), Features(**state['features']), state['learnt'],
                    Calendars.from_state_dict(state['calendars']), state['units'], state['floor'], state['max_gap'], state['least'], moves,
-                   [Bar(**b) for b in state['bars']], validated)
+                   [Bar(**b) for b in state.get('bars', ())], validated)
