@@ -19,14 +19,14 @@ from ..forecast.path import Prepared, examine
 def _text(machine: Any, ready: Prepared) -> str:
     "The verdict on machine and table for a terminal."
     shown = machine.assign(remedy=machine.remedy.where(~machine.ok, '')).set_index('check')
-    said = [fit_width(shown[['ok', 'figure', 'bound', 'remedy']]), '', verification_text(ready.inputs, ready.check)]
+    said = [fit_width(shown[['ok', 'figure', 'bound', 'remedy']]), '', f'times: {ready.times}', verification_text(ready.inputs, ready.check)]
     said += [f'  {line}' for c, line in ready.faults.items() if c not in ready.check.culprits]
     return '\n'.join([*said, *(f'note: {line}' for line in ready.notes)])
 
 
 def _document(machine: Any, ready: Prepared) -> dict[str, Any]:
     "The same for a machine to read."
-    return {'machine': machine.to_dict('records'), 'checks': ready.check.table.to_dict('records'),
+    return {'machine': machine.to_dict('records'), 'times': ready.times, 'checks': ready.check.table.to_dict('records'),
             'faults': ready.faults, 'notes': ready.notes, 'sound': bool(machine.ok.all() and ready.ok)}
 
 

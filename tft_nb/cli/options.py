@@ -8,6 +8,8 @@ __all__ = ['train_parser', 'check_parser', 'diagnose_parser', 'predict_parser', 
 # %% ../../nbs/90_cli.options.ipynb #294f0722
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Any, NoReturn
 
 from ..core.errors import InputError, nearest
@@ -55,10 +57,10 @@ _seed = _number(int, 'a whole number from 0 to 4294967295', lambda v: 0 <= v < 2
 # %% ../../nbs/90_cli.options.ipynb #6926e606
 def _part(text: str) -> float | str:
     "A share between 0 and 1, or the date at which a part begins."
-    try: value = float(text)
-    except ValueError: return text
-    if not 0 < value < 1: raise argparse.ArgumentTypeError(f'must be a share between 0 and 1, or a date such as 2020-01-31, got {text!r}')
-    return value
+    with suppress(ValueError): return str(datetime.fromisoformat(text))
+    with suppress(ValueError):
+        if 0 < float(text) < 1: return float(text)
+    raise argparse.ArgumentTypeError(f'must be a share between 0 and 1, or a date such as 2020-01-31, got {text!r}')
 
 
 def _column(text: str) -> str:

@@ -63,6 +63,7 @@ def run_backtest(
     if args.out: write_whole(args.out, csv_text(scores, index=True).encode())
     if args.json: print(json.dumps(plain_json(scores.reset_index().to_dict('records')), indent=1))
     else:
-        for fold, table in scores.groupby(level=0):
-            print(f'fold {fold}, q-risk (0 is perfect)\n{fit_width(table.droplevel(0).rename(columns=lambda c: str(c).removeprefix("q-risk ")))}\n')
+        for (fold, target), table in scores.groupby(level=['fold', 'target'], sort=False):
+            shown = table.droplevel(['fold', 'target']).rename(columns=lambda c: str(c).removeprefix('q-risk '))
+            print(f'fold {fold}, q-risk of {target} (0 is perfect)\n{fit_width(shown)}\n')
     return 0

@@ -21,13 +21,13 @@ from ..forecast.path import STAND_INS, roles
 ROLES = ('series', 'time', 'target', 'known', 'static', 'observed', 'category')      # options that describe a table
 
 
-def _cure(df: pd.DataFrame, name: str, time: str | None) -> str:
-    "What to do where no column is named for a role; a table without series may be a wide one."
-    wide = wide_cure(df, time) if name == 'series' else ''
+def _cure(df: pd.DataFrame, name: str, series: str | None, time: str | None) -> str:
+    "What to do where no column is named for a role; a table without series, or without times, may be a wide one."
+    wide = wide_cure(df, time or 'time', series or 'series') if name != 'target' else ''
     columns = ', '.join(map(str, df.columns[:20]))
     if not wide: return f'name one of {columns}'
-    return ('the table seems to have one column for each series: make it long, '
-            f"{wide}, and name --series series --target value; or, if it is one series, name it: df.assign(series='one')")
+    one = "; or, if it is one series, name it: df.assign(series='one')" if name == 'series' else ''
+    return f'the table seems to have one column for each {name}: make it long, {wide}, and name --{name} {name} --target value{one}'
 
 
 def table_roles(
@@ -41,7 +41,7 @@ def table_roles(
         series, time, target = (given or name for given, name in zip((series, time, target), STAND_INS, strict=True))
     for name, value in (('series', series), ('time', time), ('target', target)):
         if not value:
-            raise InputError(f'--data needs --series, --time and --target, --{name} is missing: {_cure(df, name, time)}')
+            raise InputError(f'--data needs --series, --time and --target, --{name} is missing: {_cure(df, name, args.series, args.time)}')
     spec = roles(df, series, time, target, args.known, args.observed, args.static)
     return _replace(spec, category=tuple(args.category)) if args.category else spec
 

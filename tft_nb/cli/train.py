@@ -113,5 +113,6 @@ def train(
     for line in _score_lines(result['scores'], len(job.windows['test'])): say(line)
     say('\n' + '\n'.join(result['verdict'].values()))
     for line in _forecast_lines(job, result['note']): say(line)
-    say(f'\nRun folder: {job.folder} (report.html, forecast.csv, metrics.json, scores.csv, best.safetensors), {result["seconds"]} s')
+    ahead = '' if result['note'] else 'forecast.csv, '
+    say(f'\nRun folder: {job.folder} (report.html, {ahead}metrics.json, scores.csv, best.safetensors), {result["seconds"]} s')
     return 0

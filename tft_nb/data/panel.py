@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..core import InputError
 from .calendar import steps_between
-from .faults import PanelSpec, check_columns, check_single, found_faults, is_real, maybe_codes
+from .faults import PanelSpec, as_key, check_columns, codes_note, found_faults, is_real
 from .table import as_text, typed_table
 from .times import read_times
 
@@ -149,10 +149,8 @@ def _with_kinds(frame: pd.DataFrame, spec: PanelSpec, vocabulary: Mapping[str, A
     absent = [c for c in spec.targets if vocabulary is not None and c not in frame]
     frame = frame.assign(**dict.fromkeys(absent, np.nan))
     check_columns(frame, spec)
-    ids = frame[spec.series]
-    if isinstance(ids.dtype, pd.CategoricalDtype):
-        frame = frame.assign(**{spec.series: as_text(ids)})
-    return frame.assign(**{c: as_text(frame[c]).astype('category') for c in named if c in frame})
+    words = {c: as_text(frame[c]).astype('category') for c in named if c in frame}
+    return frame.assign(**{spec.series: as_key(frame[spec.series])}, **words)
 
 # %% ../../nbs/15_data.panel.ipynb #15d73ec3
 def _checked(df: Any, spec: PanelSpec, max_gap: float | None, vocabulary: Mapping[str, Any] | None,
@@ -163,25 +161,13 @@ def _checked(df: Any, spec: PanelSpec, max_gap: float | None, vocabulary: Mappin
     frame = _with_kinds(typed_table(df), spec, vocabulary)
     if len(frame) < 2:
         raise InputError(f'a panel needs at least 2 rows, got {len(frame)}: give more rows')
-    check_single(frame[spec.series])
     times = read_times(frame[spec.time], time_format, frame[spec.series])
     found = found_faults(frame, spec.series, times, spec.roles, trained=vocabulary is not None)
     for c in [] if vocabulary is None else [c for c in spec.inputs if c not in vocabulary and c != spec.series and not is_real(frame[c])]:
         found[c] = f'column {c!r} must hold numbers, as in training, it holds text: correct it'
     if found: raise InputError(next(iter(found.values())))
-    maybe = (
-        {}
-        if vocabulary is not None
-        else maybe_codes(
-            frame, (c for c in spec.inputs if c not in (*spec.targets, spec.series))
-        )
-    )
-    if maybe:
-        what = ', '.join(f'{c!r} ({v})' for c, v in maybe.items())
-        warnings.warn(
-            f'whole numbers of few kinds are taken as quantities: {what}; if they are codes, name them in category (--category)',
-            stacklevel=4,
-        )
+    if vocabulary is None:
+        for line in codes_note(frame, spec): warnings.warn(line, stacklevel=4)
     order = np.lexsort((times.to_numpy(), pd.factorize(frame[spec.series], sort=True)[0]))
     columns = list(dict.fromkeys((spec.series, spec.time, *spec.inputs)))
     frame = frame.assign(**{spec.time: times})[columns].iloc[order].reset_index(drop=True)

@@ -181,7 +181,7 @@ def read_table(
     _check_layout(df, names, str(path))
     if df.empty:
         raise InputError(f'a data file must have rows, {str(path)!r} has none: name another file')
-    return _with_names(df)
+    return _with_names(df).rename(columns=str)
 
 # %% ../../nbs/11_data.table.ipynb #c9b77a5b
 def _check_layout(df: pd.DataFrame, names: list[Any], path: str) -> None:

@@ -138,7 +138,7 @@ def _chosen(name: Any, raw: pd.Series, readings: dict[str, pd.Series], series: n
     row = next(
         i for i in raw.index if pd.notna(one[i]) and _stamp_text(one[i]) != _stamp_text(two[i])
     )
-    both = f'{raw[row]!r} in row {row} is {_stamp_text(one[row])} as {best} and {_stamp_text(two[row])} as {second}'
+    both = f'{str(raw[row])!r} in row {row} is {_stamp_text(one[row])} as {best} and {_stamp_text(two[row])} as {second}'
     if sure or all(_wins(cost[best], cost[f]) for f in readings if f != best):
         why = f'for the other pass time_format={second!r}' if sure else f'the rows keep a regular step only as {best}'
         warnings.warn(
@@ -177,9 +177,10 @@ def read_times(
 def time_format_of(
     t: pd.Series,  # as for `read_times`
     series: Any = None,  # as for `read_times`
-) -> str | None:  # the format that `read_times` chooses for the column; None: it holds timestamps
+) -> str | None:  # the format that `read_times` chooses for the column; None: it needs no name, timestamps and ISO dates
     "Name the format of a column of times."
-    return _found(t, None, series)[0]
+    found = _found(t, None, series)[0]
+    return None if found == 'ISO8601' else found
 
 # %% ../../nbs/13_data.times.ipynb #87ee3920
 def _found(raw: pd.Series, format: str | None, series: Any) -> tuple[str | None, pd.Series]:

@@ -26,7 +26,6 @@ from sklearn.base import clone as _clone
 from ..core import InputError
 from ..data import PanelSpec
 from ..data.table import typed_table
-from ..data.times import read_times
 from .calibrate import Calibration, adapt
 from .card import model_card
 from .cheap import boosted, naive_forecasts, to_raw
@@ -223,10 +222,9 @@ def _roles_of(f: Forecaster, frame: pd.DataFrame) -> PanelSpec:
         if getattr(f, name) is None:
             raise InputError(f'a forecast needs series, time and target, {name} is missing: '
                              f'name one of {", ".join(frame.columns[:20])}')
-    targets = [f.target] if isinstance(f.target, str) else list(f.target or ())
-    named = {f.series, f.time, f.weight, *f.known, *f.static, *targets}
-    rest = [c for c in frame.columns if c not in named] if f.observed is None else f.observed
-    return roles(frame, str(f.series), str(f.time), targets, f.known, rest, f.static, f.category)
+    given: Any = (f.series, f.time, f.target, f.known, f.observed, f.static, f.category)      # names may be whole numbers
+    spec = roles(frame, *given)
+    return _replace(spec, observed=tuple(c for c in spec.observed if f.observed is not None or c != f.weight))
 
 
 def _plan_of(f: Forecaster) -> Plan:
@@ -302,7 +300,8 @@ def _restored(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Forecaste
     f.scores_ = pd.DataFrame(state['scores']).set_index(['target', 'forecast'])
     f.importance_, f.parts_ = pd.DataFrame(state['importance']), pd.DataFrame(state['parts']).set_index('part').rename_axis(None)
     past, spec = pd.DataFrame(state['history']), f.trained_.base
-    f.history_ = sorted_rows(past.assign(**{spec.time: read_times(past[spec.time])}), spec.series, spec.time)
+    counted = 'integer' if past[spec.time].dtype.kind in 'iu' else None
+    f.history_ = sorted_rows(past, spec.series, spec.time, counted)
     return f
 
 # %% ../../nbs/89_forecast.ipynb #6e868e59

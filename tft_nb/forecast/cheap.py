@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import InputError
-from ..data import Windows
+from ..data import Windows, as_text, codes
 from ..normalize import Normalizer
 
 # %% ../../nbs/81_forecast.cheap.ipynb #93eef862
@@ -243,9 +243,11 @@ _BOOSTED = 20_000_000  # numbers that LightGBM is trained on, at most
 
 def _codes(frame: pd.DataFrame, like: pd.DataFrame) -> np.ndarray:
     "Columns as numbers `(row, column)`; a category is the number of its kind in another table, unknown as missing."
-    found = [x if x.dtype.kind in 'fiub' else x.astype(str).map({k: i for i, k in enumerate(sorted(like[c].astype(str).unique()))})
-             for c, x in frame.items()]
-    return np.stack([np.asarray(x, float) for x in found], 1) if found else np.empty((len(frame), 0))
+    def number(x: pd.Series, kinds: pd.Series) -> np.ndarray:
+        found = codes(x, sorted(as_text(kinds).dropna().unique())).astype(float)
+        return np.where(found > 0, found - 1, np.nan)
+    found = [np.asarray(x, float) if x.dtype.kind in 'fiub' else number(x, like[c]) for c, x in frame.items()]
+    return np.stack(found, 1) if found else np.empty((len(frame), 0))
 
 
 def boosted_inputs(

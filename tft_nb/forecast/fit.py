@@ -15,7 +15,7 @@ import pandas as pd
 from ..core import InputError
 from ..data import PanelSpec, Windows
 from .explain import importance
-from .future import Calendars
+from .future import Calendars, past_and_plans
 from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
@@ -45,7 +45,8 @@ def begin_model(
         if steps != int(steps) or steps < 1: raise InputError(f'{name} must be a whole number from 1, got {steps}: pass another')
     frame = heavy_series(frame, spec.series, weight)
     early = 1 - sum(x for x in (valid, test) if isinstance(x, float))
-    calendars = Calendars.of(frame, spec.series, spec.time, time_format=time_format)
+    how = time_format or frame.attrs.get('time_format')      # found by `sorted_rows`: new rows are read in the same way
+    calendars = Calendars.of(frame, spec.series, spec.time, time_format=how)
     features, season = derived_inputs(frame, spec, calendars, horizon, early, season, calendar)
     ready = prepare(features.add(frame), features.extend(spec), encoder=encoder, horizon=horizon, valid=valid,
                     test=test, max_gap=max_gap, look_back=look_back, derived=features.names)
@@ -107,5 +108,6 @@ def last_rows(
     frame: pd.DataFrame,  # as of `sorted_rows`
 ) -> pd.DataFrame:  # the last rows of each series
     "Keep what the next forecast looks at."
-    groups = frame.groupby(t.base.series, observed=True, sort=False)
-    return groups.tail(t.rows_needed + t.config.horizon).reset_index(drop=True)
+    past, later = (p.groupby(t.base.series, observed=True, sort=False) for p in past_and_plans(frame, t.base))
+    kept = pd.concat([past.tail(t.rows_needed + t.config.horizon), later.head(t.config.horizon)])
+    return kept.sort_index().reset_index(drop=True)

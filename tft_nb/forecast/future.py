@@ -39,7 +39,9 @@ class Calendars:
         longest = groups.size().sort_values(ascending=False, kind='stable').index[:most]
         found = {str(s): Calendar.of(groups.get_group(s)) for s in longest}
         common = pd.Series(list(found.values()), dtype=object).value_counts().index[0]
-        return cls(common, {s: c for s, c in found.items() if (c.kind, c.step) != (common.kind, common.step)}, time_format)
+        other = {s: c for s, c in found.items()
+                 if (c.kind, c.step) != (common.kind, common.step) or (c.slots and c.slots != common.slots)}
+        return cls(common, other, time_format)
 
     def __getitem__(self, series: Any) -> Calendar:
         return self.own.get(str(series), self.common)
@@ -81,13 +83,13 @@ def future_rows(
 ) -> pd.DataFrame:  # `horizon` rows for each series: series, time, static columns
     "List the times that come next."
     last = past.groupby(spec.series, observed=True, sort=False).tail(1)
-    times: dict[Any, pd.Index] = {}
+    times: dict[tuple[Calendar, Any], pd.Index] = {}
     for s, t in zip(last[spec.series], last[spec.time]):
         c = calendars[s]
-        if (c.name, t) not in times: times[c.name, t] = c.after(t, horizon)
+        if (c, t) not in times: times[c, t] = c.after(t, horizon)
     keep = list(dict.fromkeys((spec.series, *spec.static)))
     rows = last[keep].loc[last.index.repeat(horizon)].reset_index(drop=True)
-    ahead = [times[calendars[s].name, t] for s, t in zip(last[spec.series], last[spec.time])]
+    ahead = [times[calendars[s], t] for s, t in zip(last[spec.series], last[spec.time])]
     stamps = ahead[0].append(ahead[1:])
     return rows.assign(**{spec.time: stamps.astype(past[spec.time].dtype)})
 

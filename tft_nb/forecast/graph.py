@@ -73,7 +73,7 @@ class _Laid:
         length = self.encoder + self.horizon
         return torch.arange(self.count * length).view(self.count, length)
 
-
+# %% ../../nbs/88e_forecast.graph.ipynb #0bbb98a5
 class ForecastGraph(nn.Module):
     "A trained model as a module: raw arrays in, forecasts in the target's unit out."
 
@@ -106,7 +106,7 @@ class ForecastGraph(nn.Module):
         y = torch.stack(each).mean(0)
         return (y + self.moves * (y[..., -1:] - y[..., :1])).sort(-1).values
 
-
+# %% ../../nbs/88e_forecast.graph.ipynb #60244ce2
 def _by_target(g: ForecastGraph, y: Tensor) -> Tensor:
     "Forecasts with an axis of targets, also when there is one."
     return y if len(g.labels.columns) > 1 else y.unsqueeze(-2)

@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 
 from ..core import InputError, part
-from ..data import Panel, PanelSpec, Windows, as_text, check_column, read_times
-from ..data.faults import check_long, check_single, found_faults
+from ..data import Panel, PanelSpec, Windows, as_text, check_column, read_times, times_line
+from ..data.faults import as_key, check_long, codes_note, found_faults
 from ..data.table import typed_table
 from ..normalize import NormalizationError, Normalizer, clipped, scale_by
 from ..verify import Verification, verify
@@ -37,13 +37,13 @@ def roles(
     category: Sequence[str] = (),  # columns of numbers that are codes, not quantities
 ) -> PanelSpec:  # roles of the columns
     "Give every column of a table its role."
-    targets = (target,) if isinstance(target, str) else tuple(target)
-    check_long(df, series, time, targets[0])
-    for c in (series, time, *targets, *known, *static, *(observed or ())):
+    spec = PanelSpec(series, time, target, known, observed or (), static, category=())      # type: ignore[arg-type]
+    taken = (spec.series, spec.time, *spec.inputs)
+    if not {*taken} & {*STAND_INS}: check_long(df, spec.series, spec.time, spec.targets[0])
+    for c in taken:
         if c not in STAND_INS: check_column(df, c)
-    taken = {series, time, *targets, *known, *static}
-    rest = tuple(c for c in df.columns if c not in taken) if observed is None else tuple(observed)
-    return PanelSpec(series, time, targets if len(targets) > 1 else targets[0], tuple(known), rest, tuple(static), tuple(category))
+    rest = spec.observed if observed is not None else tuple(c for c in df.columns if c not in taken)
+    return _replace(spec, observed=rest, category=category)  # type: ignore[arg-type]
 
 # %% ../../nbs/80_forecast.path.ipynb #47a6af5d
 _MOST_KINDS = 100  # a category with more of them leaves too few rows for each
@@ -56,11 +56,11 @@ def too_many_kinds(
     "Find text that is no category: a name, a date, or numbers that were not read as such."
     found = {}
     for c in (*spec.known, *spec.observed):
-        x = df[c]
-        if pd.api.types.is_numeric_dtype(x) or pd.api.types.is_datetime64_any_dtype(x): continue
+        x, named = df[c], c in spec.category
+        if not named and (pd.api.types.is_numeric_dtype(x) or pd.api.types.is_datetime64_any_dtype(x)): continue
         text = x.dropna().astype(str)
         kinds, numbers = text.nunique(), pd.to_numeric(text, errors='coerce').notna().mean()
-        if kinds > _MOST_KINDS and numbers < 0.5:
+        if kinds > _MOST_KINDS and (named or numbers < 0.5):
             found[c] = (f'a categorical input has at most {_MOST_KINDS} kinds, {c!r} has {kinds}, such as '
                         f'{text.iloc[0]!r}: make it numbers, or leave it out')
     return found
@@ -163,6 +163,7 @@ class Prepared:
     targets: Normalizer | None = None  # of the target(s), for the loss
     windows: dict[str, Windows] = field(default_factory=dict)  # `train`, `valid`, `test`, normalized
     faults: dict[str, str] = field(default_factory=dict)  # column → why no panel can be made; from `examine` only
+    times: str = ''  # span, usual steps and gaps of the rows; from `examine` only
 
     @property
     def ok(self) -> bool:
@@ -178,6 +179,11 @@ class Prepared:
                 'vocabulary': {k: list(v) for k, v in words.items()}}
 
 # %% ../../nbs/80_forecast.path.ipynb #9c2e1983
+def _as_read(times: pd.Series) -> str | None:
+    "The format of times that were read already: whole numbers are counters, whatever they look like."
+    return 'integer' if pd.api.types.is_numeric_dtype(times) else None
+
+
 def _noted(said: list[str], step: Callable[..., Any], *args: Any, **how: Any) -> Any:
     "Take a step of the path; its warnings become notes."
     with warnings.catch_warnings(record=True) as caught:
@@ -203,7 +209,7 @@ def prepare(
     notes: list[str] = []
     table = typed_table(table)
     for line in too_many_kinds(table, spec).values(): raise InputError(f'{line}: name the others as observed')
-    panel = _noted(notes, Panel.from_frame, table, spec, max_gap)
+    panel = _noted(notes, Panel.from_frame, table, spec, max_gap, time_format=_as_read(table[spec.time]))
     back = encoder if look_back else 0
     parts = dict(zip(('train', 'valid', 'test'), _noted(notes, panel.split, valid, test, look_back=back)))
     for name, rows in parts.items():
@@ -225,7 +231,7 @@ def prepare(
 def _readable(df: pd.DataFrame, spec: PanelSpec, time_format: str | None) -> tuple[pd.DataFrame, dict[str, str]]:
     "The rows and columns that can be read, in time order within series, and what a training would refuse."
     series, time = spec.series, spec.time
-    if series in df: check_single(df[series])
+    if series in df: df = df.assign(**{series: as_key(df[series])})
     for c in STAND_INS:
         if c in df: raise InputError(f'{c!r} stands for a column that is not there, the table has it: rename it')
     if series in STAND_INS: df = df.assign(**{series: 0})
@@ -265,9 +271,10 @@ def examine(
                and not pd.api.types.is_bool_dtype(df[c])]
     if not numbers: raise InputError('; '.join(['a table needs a column of numbers, this one has none', *found.values()]))
     if not len(df): raise InputError('; '.join(['a table needs rows with a series and a time', *found.values()]))
+    times = times_line(df[spec.time], df[spec.series])
     early = _early(df[spec.time], 1 - valid - test)
     train, later = df[early], df[~early]
-    notes = _remarks(train, spec, horizon)
+    notes = codes_note(df, spec) + _remarks(train, spec, horizon)
     del df
     with part(0.2):
         by = _own_scale(train, spec.series, [t for t in spec.targets if t in numbers] or numbers, numbers)
@@ -275,7 +282,7 @@ def examine(
     before, after = (_named_rows(f, spec, list(inputs.names_)) for f in (train, later))
     del train, later
     with part(0.5): check = _judged(inputs, before, after, spec)
-    return Prepared(inputs, check, _stops(check), notes, spec, faults=found)
+    return Prepared(inputs, check, _stops(check), notes, spec, faults=found, times=times)
 
 # %% ../../nbs/80_forecast.path.ipynb #686da2e7
 def as_trained(
@@ -286,7 +293,7 @@ def as_trained(
     "Make a table a panel with the roles, categories and normalizers of a training."
     spec = PanelSpec(**learnt['spec'])
     inputs, targets = (Normalizer.from_state_dict(learnt[k]) for k in ('inputs', 'targets'))
-    panel = Panel.from_frame(table, spec, max_gap, vocabulary=learnt['vocabulary'])
+    panel = Panel.from_frame(table, spec, max_gap, learnt['vocabulary'], _as_read(table[spec.time]))
     by = [inputs.by] if inputs.by else []
     beyond = clipped(inputs, panel.frame[list(dict.fromkeys([*by, *panel.values]))])
     return panel.transform(inputs, targets), beyond

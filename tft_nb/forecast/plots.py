@@ -39,8 +39,8 @@ def _draw_dates(ax: Any) -> None:
     "At most seven dates along the axis, written without what repeats; other times stay as they are."
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateLocator
     if not isinstance(ax.xaxis.get_major_locator(), DateLocator): return
-    few = AutoDateLocator(maxticks=7)
-    ax.xaxis.set(major_locator=few, major_formatter=ConciseDateFormatter(few))
+    few = AutoDateLocator(maxticks=7)      # type: ignore[no-untyped-call]
+    ax.xaxis.set(major_locator=few, major_formatter=ConciseDateFormatter(few))      # type: ignore[no-untyped-call]
 
 # %% ../../nbs/87_forecast.plots.ipynb #fef869c8
 def plot_fans(

@@ -49,7 +49,7 @@ def read_folder(
     try: state, weights = json.loads((path / STATE).read_text(encoding='utf-8')), (path / WEIGHTS).read_bytes()
     except (OSError, ValueError) as e:
         raise InputError(f'a forecaster is a folder with {STATE} and {WEIGHTS}, {str(path)!r} is none '
-                         f'({type(e).__name__}): pass the folder of Forecaster.save') from None
+                         f'({type(e).__name__}): pass the folder of Forecaster.save or tft_train') from None
     if not isinstance(state, dict) or state.get('format') != FORMAT:
         raise InputError(f'{path / STATE} must be of a forecaster, it is not: pass the folder of Forecaster.save')
     if state.get('version') not in range(1, VERSION + 1):

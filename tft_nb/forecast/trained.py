@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 
 from ..core import InputError
-from ..data import Panel, PanelSpec, Windows
+from ..data import Panel, PanelSpec, Windows, as_text
+from ..data.calendar import Calendar
 from ..data.table import typed_table
 from .bar import Bar
 from .calibrate import Calibration
@@ -130,7 +131,7 @@ def what_is_new(
     "Compare new rows with the training."
     said, words, spec = [], t.learnt['vocabulary'], t.base
     for c in (c for c in words if c in past):
-        seen = set(past[c].dropna().astype(str).unique()) - set(map(str, words[c]))
+        seen = set(as_text(past[c]).dropna().unique()) - set(map(str, words[c]))
         if seen: said.append(f'{c!r} has kinds that training never saw, forecast as unknown: {", ".join(sorted(seen)[:5])}')
     skip = {*t.features.names, *(spec.targets if t.units != 'train' else ())}
     for c, share in beyond.drop(list(skip), errors='ignore').items():
@@ -144,10 +145,13 @@ def other_frequency(
 ) -> list[str]:  # a line for a person, or none
     "Compare the step of new rows with that of the training."
     spec, usual = t.base, t.calendars.common
-    found = Calendars.of(past, spec.series, spec.time, most=5).common
-    enough = past[spec.series].value_counts().head(5).min() > 3 and not t.calendars.own
-    if not enough or (found.kind, found.step) == (usual.kind, usual.step): return []
-    return [f'the rows are {found.name}, in training they were {usual.name}: the times of the forecast are {usual.name}']
+    series = past[spec.series].iloc[0] if not t.calendars.own else None
+    times = past[spec.time][past[spec.series] == series]
+    if len(times) < 4: return []
+    found = Calendar.of(times)
+    same = found.kind != 'integer' and np.median(np.diff(usual.position(times)).round()) == 1
+    if same or (found.kind, found.step) == (usual.kind, usual.step): return []
+    return [f'the rows are {found.name}, in training they were {usual.name}: the forecast is for {usual.name} steps']
 
 # %% ../../nbs/88_forecast.trained.ipynb #32a23c3b
 _GROUP = 20_000  # series at a time
