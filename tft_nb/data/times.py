@@ -156,7 +156,7 @@ def _stamp_text(value: Any) -> str:
     return str(value).removesuffix(' 00:00:00')
 
 # %% ../../nbs/13_data.times.ipynb #f0b77627
-_ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?.*)?)?'
+_ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?[^AaPp]*)?)?'
 _QUARTER = r'(\d{4})[- ]?Q([1-4])'
 _Q_FIRST = r'^Q([1-4])[- /]?(\d{4})$'
 _WEEK = r'(\d{4})-?W(\d\d?)(?:-?([1-7]))?'

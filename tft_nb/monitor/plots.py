@@ -29,7 +29,7 @@ def _axes(ax: Any) -> Any:
     return plt.subplots(figsize=(6, 2.5), layout='constrained')[1]
 
 
-def _legend(ax: Any) -> None:
+def _draw_legend(ax: Any) -> None:
     "Name the lines above the picture, where they hide nothing."
     if not ax.get_legend_handles_labels()[0]: return
     ax.legend(fontsize=8, ncols=4, loc='lower center', bbox_to_anchor=(0.5, 0.98), frameon=False)
@@ -48,7 +48,7 @@ def plot_loss(
         ax.plot(epochs.step - 1, epochs.valid_loss, 'o-', ms=4, color=COLORS['valid'],
                 label='held out')
     ax.set(xlabel='step', ylabel='quantile loss (normalized)')
-    _legend(ax)
+    _draw_legend(ax)
     return ax
 
 # %% ../../nbs/77_monitor.plots.ipynb #35a3451c
@@ -67,7 +67,7 @@ def plot_norms(
     height = bad.norm.where(np.isfinite(bad.norm), steps.norm.max())
     if len(bad): ax.plot(bad.step, height, 'x', color=COLORS['skipped'], ms=5, label='skipped')
     ax.set(xlabel='step', ylabel='gradient norm', yscale='log')
-    _legend(ax)
+    _draw_legend(ax)
     return ax
 
 # %% ../../nbs/77_monitor.plots.ipynb #04c41c9f
@@ -84,7 +84,7 @@ def plot_updates(
         ax.plot(epochs.epoch + 1, epochs[column].clip(lower=1e-12), 'o-', ms=4, label=label)
     ax.set(xlabel='epoch', ylabel='update / weight', yscale='log')
     ax.xaxis.get_major_locator().set_params(integer=True)
-    _legend(ax)
+    _draw_legend(ax)
     return ax
 
 
