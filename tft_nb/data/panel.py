@@ -190,7 +190,7 @@ def _moment(value: Any, times: pd.Series) -> Any:
     "A date of the user's in the time zone of the table."
     number = pd.api.types.is_numeric_dtype(times)
     try: moment: Any = int(value) if number else pd.Timestamp(value)
-    except ValueError:
+    except (TypeError, ValueError):
         raise InputError(f'a part begins at a share of the time steps or a {"whole number" if number else "date"}, got {value!r}: '
                          f'pass 0.15, or one such as {times.iloc[-1]}') from None
     return moment if number else _in_zone(moment, times.dt.tz)
@@ -206,11 +206,8 @@ def _cuts(time: pd.Series, valid: float | str | int, test: float | str | int) ->
     "The first time of validation and of test."
     steps = pd.Index(time.drop_duplicates().sort_values())
     second = _place(steps, test) if isinstance(test, float) else _moment(test, time)
-    first = (
-        _place(steps, test + valid)
-        if isinstance(valid, float) and isinstance(test, float)
-        else _moment(valid, time)
-    )
+    later = test if isinstance(test, float) else float((steps >= second).mean())
+    first = _place(steps, later + valid) if isinstance(valid, float) else _moment(valid, time)
     if not steps[0] < first < second <= steps[-1]:
         raise InputError(
             f'training, validation and test must follow each other within {steps[0]} to {steps[-1]}, '

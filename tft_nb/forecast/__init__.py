@@ -29,7 +29,7 @@ from ..data.table import typed_table
 from .calibrate import Calibration, adapt
 from .card import model_card
 from .cheap import boosted, naive_forecasts, to_raw
-from .explain import Explanation, explain_window, importance, in_words
+from .explain import Explanation, explain_window, importance, in_words, mean_explanation
 from .features import Features
 from .fit import begin_model, judge_model, last_rows, parts_table, verdicts
 from .future import Calendars
@@ -240,7 +240,8 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
     frame = sorted_rows(table, spec.series, spec.time, f.time_format, spec.targets)
     ready, f.trained_, f.season_ = begin_model(
         frame, spec, encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test, max_gap=f.max_gap, season=f.season,
-        calendar=f.calendar, units=f.units, time_format=f.time_format, start=_plan_of(f).start)
+        calendar=f.calendar, units=f.units, time_format=f.time_format, start=_plan_of(f).start,
+        weight=f.weight)
     f.check_, f.notes_, f.parts_ = ready.check, ready.notes, parts_table(ready.windows)
     weight = {k: row_weights(w, frame, f.weight) for k, w in ready.windows.items()}
     f.histories_ = train_members(f.trained_, ready.windows, _plan_of(f), weight)
@@ -250,7 +251,7 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
 
 # %% ../../nbs/89_forecast.ipynb #b0ccd525
 def _explain(t: Trained, series: Any, time: Any, df: Any) -> Explanation:
-    "What the first network looked at for one forecast."
+    "What the networks looked at for one forecast."
     frame = read_rows(t, df)
     mine = frame[frame[t.base.series].astype(str) == str(series)]
     if not len(mine):
@@ -263,7 +264,7 @@ def _explain(t: Trained, series: Any, time: Any, df: Any) -> Explanation:
     if not len(at):
         raise InputError(f'an explanation needs a window that forecasts from {time!r}, there is none: '
                          f'pass one from {first.min()} to {first.max()}')
-    return explain_window(t.models[0], source_of(t, w), int(at[0]))
+    return mean_explanation([explain_window(m, source_of(t, w), int(at[0])) for m in t.models])
 
 # %% ../../nbs/89_forecast.ipynb #da6005a7
 def _plot(t: Trained, history: pd.DataFrame, forecast: Any, count: int) -> Any:

@@ -7,11 +7,12 @@ __all__ = ['begin_model', 'Judged', 'judge_model', 'verdicts', 'parts_table', 'l
 
 # %% ../../nbs/88c_forecast.fit.ipynb #9f8e6393
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from ..core import InputError
 from ..data import PanelSpec, Windows
 from .explain import importance
 from .future import Calendars, past_and_plans
@@ -19,7 +20,7 @@ from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
 from .trained import Trained, source_of
-from .training import derived_inputs, untrained
+from .training import derived_inputs, heavy_series, heavy_windows, row_weights, untrained
 
 # %% ../../nbs/88c_forecast.fit.ipynb #c5e35c0a
 def begin_model(
@@ -37,14 +38,19 @@ def begin_model(
     units: str = 'auto',  # of the target; `'auto'`: chosen on validation rows
     time_format: str | None = None,  # how the user's times are written
     start: str = 'bar',  # the first forecast: `'bar'`, the best cheap one, or `'constant'`
+    weight: str | None = None,  # column of sample weights; series and windows of weight 0 are left out
 ) -> tuple[Prepared, Trained, int | None]:  # windows, the record without a network, rows of the season
     "Take a table to windows, and begin the record of a model."
+    for name, steps in (('encoder', encoder), ('horizon', horizon)):
+        if steps != int(steps) or steps < 1: raise InputError(f'{name} must be a whole number from 1, got {steps}: pass another')
+    frame = heavy_series(frame, spec.series, weight)
     early = 1 - sum(x for x in (valid, test) if isinstance(x, float))
     how = time_format or frame.attrs.get('time_format')      # found by `sorted_rows`: new rows are read in the same way
     calendars = Calendars.of(frame, spec.series, spec.time, time_format=how)
     features, season = derived_inputs(frame, spec, calendars, horizon, early, season, calendar)
     ready = prepare(features.add(frame), features.extend(spec), encoder=encoder, horizon=horizon, valid=valid,
                     test=test, max_gap=max_gap, look_back=look_back, derived=features.names)
+    ready = replace(ready, windows={k: heavy_windows(w, row_weights(w, frame, weight)) for k, w in ready.windows.items()})
     return ready, untrained(ready, spec, features, calendars, units, max_gap=max_gap, start=start), season
 
 # %% ../../nbs/88c_forecast.fit.ipynb #6890a10f

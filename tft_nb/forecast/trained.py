@@ -161,7 +161,7 @@ def _check_length(t: Trained, past: pd.DataFrame) -> None:
     "Every series has the least history."
     size = past.groupby(t.base.series, observed=True, sort=False).size()
     if size.min() < t.least:
-        raise InputError(f'a forecast needs at least {t.least} rows of history, series {size.idxmin()!r} has {size.min()}: '
+        raise InputError(f'a forecast needs at least {t.least} rows of history, series {str(size.idxmin())!r} has {size.min()}: '
                          'give more rows, or leave the series out')
 
 # %% ../../nbs/88_forecast.trained.ipynb #15383e00
