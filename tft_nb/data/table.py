@@ -62,7 +62,7 @@ def _object(x: pd.Series) -> pd.Series:
     if kind == 'boolean': return as_text(x).astype('category')
     if kind in ('integer', 'floating', 'decimal', 'mixed-integer-float', 'empty'):
         whole = kind == 'integer' and not x.isna().any()
-        try: return _number(x.astype('int64' if whole else 'float64'))
+        try: return _number(x.where(x.notna(), np.nan).astype('int64' if whole else 'float64'))      # also pd.NA
         except OverflowError:      # a whole number beyond them
             return pd.Series([np.nan if pd.isna(v) else float(str(v)) for v in x], x.index, name=x.name)
     if kind in ('date', 'datetime', 'datetime64'):
