@@ -186,6 +186,8 @@ def rows_ahead(
     known_future: Any = None,  # series, time and known columns of the future
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # the history; the rows to be forecast, with known columns
     "List the rows to be forecast."
+    if known_future is not None and not t.base.known:
+        raise InputError('known_future holds columns that are known ahead, this model was trained without any: leave it out')
     past, plans = past_and_plans(read_rows(t, df), t.base)
     _check_length(t, past)
     for line in other_frequency(t, past): warnings.warn(line, stacklevel=4)
