@@ -86,12 +86,12 @@ def begin(
     table: Table,  # with roles
 ) -> Job:  # ready to train its first member
     "Take a table to a new run; nothing is written before all that can be refused has been."
-    frame = sorted_rows(table.frame, table.spec.series, table.spec.time, args.time_format, table.spec.targets)
+    frame, how = sorted_rows(table.frame, table.spec.series, table.spec.time, args.time_format, table.spec.targets)
     plain: dict[str, Any] = {'season': None, 'calendar': (), 'units': 'train'} if args.as_given else {}
     start = 'constant' if args.as_given or args.recipe == 'stable' else 'bar'
     ready, trained, season = begin_model(
         frame, table.spec, encoder=args.encoder, horizon=args.horizon, valid=args.valid_share, test=args.test_share,
-        max_gap=args.max_gap, look_back=args.look_back, time_format=args.time_format, start=start, **plain)
+        max_gap=args.max_gap, look_back=args.look_back, time_format=how, start=start, **plain)
     hidden, config = settings(args, len(ready.windows['train']))
     quiet = {} if args.dropout else {'unknown_rate': 0.0}
     trained.models.append(TFT.from_panel(ready.windows['train'].panel, encoder=args.encoder, horizon=args.horizon, hidden=hidden,
@@ -119,7 +119,8 @@ def take_up(
         raise InputError(f'a run goes on with the data it began with, {args.data} is another file: '
                          'name the right one with --data, or start a new run')
     first, folder = Trainer.resume(run, device='cpu', show=False), Path(run) if Path(run).is_dir() else Path(run).parent
-    trained, frame = recall(first), sorted_rows(table.frame, table.spec.series, table.spec.time, args.time_format)
+    trained = recall(first)
+    frame, _ = sorted_rows(table.frame, table.spec.series, table.spec.time, trained.calendars.time_format)
     panel, _ = as_trained(trained.features.add(frame), trained.learnt, args.max_gap)
     parts = dict(zip(('train', 'valid', 'test'), panel.split(args.valid_share, args.test_share), strict=True))
     windows = cut_windows(panel, parts, args.encoder, args.horizon, args.look_back)

@@ -237,10 +237,10 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
     "From a table to a trained, calibrated and scored model."
     table = typed_table(df)
     spec = _roles_of(f, table)
-    frame = sorted_rows(table, spec.series, spec.time, f.time_format, spec.targets)
+    frame, how = sorted_rows(table, spec.series, spec.time, f.time_format, spec.targets)
     ready, f.trained_, f.season_ = begin_model(
         frame, spec, encoder=f.encoder, horizon=f.horizon, valid=f.valid, test=f.test, max_gap=f.max_gap, season=f.season,
-        calendar=f.calendar, units=f.units, time_format=f.time_format, start=_plan_of(f).start,
+        calendar=f.calendar, units=f.units, time_format=how, start=_plan_of(f).start,
         weight=f.weight)
     f.check_, f.notes_, f.parts_ = ready.check, ready.notes, parts_table(ready.windows)
     weight = {k: row_weights(w, frame, f.weight) for k, w in ready.windows.items()}
@@ -301,7 +301,7 @@ def _restored(weights: Mapping[str, Any], state: Mapping[str, Any]) -> Forecaste
     f.importance_, f.parts_ = pd.DataFrame(state['importance']), pd.DataFrame(state['parts']).set_index('part').rename_axis(None)
     past, spec = pd.DataFrame(state['history']), f.trained_.base
     counted = 'integer' if past[spec.time].dtype.kind in 'iu' else None
-    f.history_ = sorted_rows(past, spec.series, spec.time, counted)
+    f.history_, _ = sorted_rows(past, spec.series, spec.time, counted)
     return f
 
 # %% ../../nbs/89_forecast.ipynb #6e868e59

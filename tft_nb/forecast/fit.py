@@ -36,7 +36,7 @@ def begin_model(
     season: str | int | None = 'auto',  # rows of a season; `'auto'`: found; None: none
     calendar: str | Sequence[str] = 'auto',  # inputs from the time; `'auto'`: by the step
     units: str = 'auto',  # of the target; `'auto'`: chosen on validation rows
-    time_format: str | None = None,  # how the user's times are written
+    time_format: str | None = None,  # how the user's times are written: new rows are read in the same way
     start: str = 'bar',  # the first forecast: `'bar'`, the best cheap one, or `'constant'`
     weight: str | None = None,  # column of sample weights; series and windows of weight 0 are left out
 ) -> tuple[Prepared, Trained, int | None]:  # windows, the record without a network, rows of the season
@@ -45,8 +45,7 @@ def begin_model(
         if steps != int(steps) or steps < 1: raise InputError(f'{name} must be a whole number from 1, got {steps}: pass another')
     frame = heavy_series(frame, spec.series, weight)
     early = 1 - sum(x for x in (valid, test) if isinstance(x, float))
-    how = time_format or frame.attrs.get('time_format')      # found by `sorted_rows`: new rows are read in the same way
-    calendars = Calendars.of(frame, spec.series, spec.time, time_format=how)
+    calendars = Calendars.of(frame, spec.series, spec.time, time_format=time_format)
     features, season = derived_inputs(frame, spec, calendars, horizon, early, season, calendar)
     ready = prepare(features.add(frame), features.extend(spec), encoder=encoder, horizon=horizon, valid=valid,
                     test=test, max_gap=max_gap, look_back=look_back, derived=features.names)

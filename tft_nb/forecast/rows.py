@@ -17,7 +17,7 @@ from ..core import InputError
 from ..data import check_column
 from ..data.faults import as_key, found_faults
 from ..data.table import typed_table
-from ..data.times import read_times, time_format_of
+from ..data.times import times_and_format
 from .score import quantile_name
 
 # %% ../../nbs/87a_forecast.rows.ipynb #d820883a
@@ -27,17 +27,14 @@ def sorted_rows(
     time: str,  # column of dates, timestamps or integers
     time_format: str | None = None,  # of the times; None: found from all of them
     targets: Sequence[str] = (),  # columns that must be fit to be forecast
-) -> pd.DataFrame:  # plain columns, times read, sorted by series and time; `attrs` hold the `time_format` that was found
+) -> tuple[pd.DataFrame, str | None]:  # plain columns, times read, sorted by series and time; the format of the times, None: it needs no name
     "Read the times of a table and sort its rows."
     frame = typed_table(table)
     for c in (series, time, *targets): check_column(frame, c)
     frame = frame.assign(**{series: as_key(frame[series])})
-    how = time_format or time_format_of(frame[time], frame[series])
-    times = read_times(frame[time], how, frame[series])
+    times, how = times_and_format(frame[time], time_format, frame[series])
     for line in found_faults(frame, series, times, dict.fromkeys(targets, 'target')).values(): raise InputError(line)
-    rows = frame.assign(**{time: times}).sort_values([series, time], kind='stable', ignore_index=True)
-    rows.attrs['time_format'] = how
-    return rows
+    return frame.assign(**{time: times}).sort_values([series, time], kind='stable', ignore_index=True), how
 
 # %% ../../nbs/87a_forecast.rows.ipynb #2f61f888
 def tidy(

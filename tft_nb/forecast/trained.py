@@ -117,7 +117,7 @@ def read_rows(
     need = [spec.series, spec.time, *(() if what != 'the history' else (*spec.targets, *spec.observed, *spec.static))]
     for c in dict.fromkeys(need):
         if c not in frame: raise InputError(f'{what} needs column {c!r}, as in training, it has {", ".join(frame.columns[:20])}: add it')
-    return sorted_rows(frame, spec.series, spec.time, t.calendars.time_format)
+    return sorted_rows(frame, spec.series, spec.time, t.calendars.time_format)[0]
 
 # %% ../../nbs/88_forecast.trained.ipynb #e9b81fba
 _SHIFTED = 0.5  # share of a column's last values beyond its training range that is worth a line
@@ -145,9 +145,8 @@ def other_frequency(
 ) -> list[str]:  # a line for a person, or none
     "Compare the step of new rows with that of the training."
     spec, usual = t.base, t.calendars.common
-    series = past[spec.series].iloc[0] if not t.calendars.own else None
-    times = past[spec.time][past[spec.series] == series]
-    if len(times) < 4: return []
+    times = past[spec.time][past[spec.series] == past[spec.series].iloc[0]]
+    if t.calendars.own or len(times) < 4: return []
     found = Calendar.of(times)
     same = found.kind != 'integer' and np.median(np.diff(usual.position(times)).round()) == 1
     if same or (found.kind, found.step) == (usual.kind, usual.step): return []
@@ -248,7 +247,8 @@ def trained_from(
         model = TFT(TFTConfig.from_dict(state['config']))
         model.load_state_dict({k.partition('.')[2]: v for k, v in weights.items() if k.partition('.')[0] == str(i)})
         models.append(model.eval())
-    moves, validated = ({y: Calibration.from_state_dict(c) for y, c in state.get(k, {}).items()} for k in ('calibration', 'validated'))
+    moves, validated = ({y: Calibration.from_state_dict(c) for y, c in held.items()}
+                        for held in (state['calibration'], state.get('validated', state['calibration'])))
     return Trained(models, PanelSpec(**state['base']), Features(**state['features']), state['learnt'],
                    Calendars.from_state_dict(state['calendars']), state['units'], state['floor'], state['max_gap'], state['least'], moves,
                    [Bar(**b) for b in state.get('bars', ())], validated)

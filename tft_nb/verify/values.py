@@ -80,7 +80,7 @@ def _slips(b: Block) -> _Found:
     end = level[:, -1:]
     off = level - np.clip(level, np.minimum(end, 0), np.maximum(end, 0))
     n = np.isfinite(b.x).sum(1)
-    calm = (np.abs(move - power) > MOVE).sum(1) < 0.01 * n
+    calm = ~(b.x <= 0).any(1) & ((np.abs(move - power) > MOVE).sum(1) < 0.01 * n)      # other columns have no factors
     return np.where(calm, (off != 0).sum(1), 0.0), b.at[np.arange(len(n)), np.abs(off).argmax(1)]
 
 
