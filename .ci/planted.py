@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from widths import browser
@@ -178,18 +179,21 @@ def main():
             rc, said = run(WIDE, Path(d) / 'wide')
             missed += bool(rc)
             print(f'control of .ci/widths.py: {"passes" if rc == 0 else "FAILS: " + said[-300:]}', flush=True)
-        for i, (name, (plant, command, want)) in enumerate(DEFECTS.items()):
-            if command is WIDE and not browser():
-                print(f'skipped, no Chromium is installed: {name}')
-                continue
-            top = Path(d) / str(i)
+        todo = [name for name, (_, command, _) in DEFECTS.items() if command is not WIDE or browser()]
+        for name in DEFECTS.keys() - set(todo): print(f'skipped, no Chromium is installed: {name}')
+
+        def found(name):
+            plant, command, want = DEFECTS[name]
+            top = Path(d) / name.replace(' ', '_')
             shutil.copytree(site if command in (SITE, WIDE) else clean, top)
             plant(top)
             rc, said = run(command, top)
-            found = rc != 0 and want in said
-            missed += not found
-            print(f'{"found" if found else "MISSED"}: {name}' + ('' if found else f' (exit {rc}, no {want!r} in: {said[-300:]})'), flush=True)
             shutil.rmtree(top)
+            ok = rc != 0 and want in said
+            print(f'{"found" if ok else "MISSED"}: {name}' + ('' if ok else f' (exit {rc}, no {want!r} in: {said[-300:]})'), flush=True)
+            return ok
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool: missed += sum(not ok for ok in pool.map(found, todo))
     print(f'{len(DEFECTS)} planted defects, {missed} faults')
     sys.exit(bool(missed))
 
