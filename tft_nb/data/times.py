@@ -219,7 +219,7 @@ def _formats_of(words: pd.Series, format: str | None) -> list[tuple[str, pd.Seri
     differ = [i for i, (_, x) in enumerate(whole) if not any(x.equals(y) for _, y in whole[:i])]
     return [whole[i] for i in differ]
 
-# %% ../../nbs/13_data.times.ipynb #8b8eb967
+# %% ../../nbs/13_data.times.ipynb #2009cd6c
 _WHOLE = ('%Y%m%d', '%Y%m', '%Y%m%d%H', '%Y%m%d%H%M', '%Y%m%d%H%M%S')
 _UNITS = {
     's': 'seconds since 1970',
@@ -241,15 +241,17 @@ def _since(x: pd.Series, unit: str) -> pd.Series:
 
 def _digits(format: str) -> int:
     "How many digits a date has in a format of numbers."
-    return 2 * format.count('%') + 2 * ('%Y' in format) + ('%j' in format)
+    long = {'%Y': 2, '%G': 2, '%j': 1, '%u': -1}
+    return 2 * format.count('%') + sum(more for part, more in long.items() if part in format)
 
 
 def _compact(words: pd.Series, format: str) -> pd.Series:
     "Whole numbers as dates; zeros in front, which a number lost, are put back."
+    if format == '%G%V': words, format = words + '1', '%G%V%u'      # a week is its Monday
     found = pd.to_datetime(words.str.zfill(_digits(format)), format=format, errors='coerce')
     return found.where(found.dt.year.between(1900, 2100))
 
-# %% ../../nbs/13_data.times.ipynb #5be68f6f
+# %% ../../nbs/13_data.times.ipynb #908e87a4
 def _number_readings(x: pd.Series, format: str | None) -> list[tuple[str, pd.Series]]:
     "The ways in which all distinct numbers are read as times."
     exact = (x % 1 == 0) & (x.abs() < 2 ** (53 if x.dtype == float else 63))
@@ -264,7 +266,7 @@ def _number_readings(x: pd.Series, format: str | None) -> list[tuple[str, pd.Ser
     if whole: return whole[:1]
     units = read(_since, _UNITS)
     if not exact.all() or (units and units[0][0] != 'excel'): return units or [('integer', counter)]
-    dates = read(_compact, (*_COMPACT, '%Y%j')) if x.max() >= 10_101 else []
+    dates = read(_compact, (*_COMPACT, '%Y%j', '%G%V')) if x.max() >= 10_101 else []
     return [('integer', counter), *dates, *units]
 
 # %% ../../nbs/13_data.times.ipynb #6824a914
