@@ -29,13 +29,18 @@ def _chosen(frame: pd.DataFrame, column: str, names: list[str] | None) -> pd.Dat
     return frame[there.isin(names)]
 
 
+def _read(f: Forecaster, file: str) -> pd.DataFrame:
+    "A table in which series and codes keep their text, as in training."
+    return read_table(file, (f.trained_.base.series, *f.trained_.base.category))
+
+
 def run_predict(
     args: argparse.Namespace,  # options of `tft_predict`
 ) -> int:  # 0: done
     "Forecast with a trained run."
     f = Forecaster.load(args.run)
-    history = _chosen(read_table(args.data) if args.data else f.history_, f.trained_.base.series, args.series)
-    ahead = f.predict(history, read_table(args.future) if args.future else None)
+    history = _chosen(_read(f, args.data) if args.data else f.history_, f.trained_.base.series, args.series)
+    ahead = f.predict(history, _read(f, args.future) if args.future else None)
     if args.out and Path(args.out).suffix in ('.parquet', '.pq'): write_whole(args.out, ahead.to_parquet())
     elif args.out: write_whole(args.out, csv_text(ahead).encode())
     if args.json: print(json.dumps(plain_json(ahead.astype({f.trained_.base.time: str}).to_dict('records')), indent=1))
@@ -43,9 +48,9 @@ def run_predict(
     return 0
 
 # %% ../../nbs/97_cli.predict.ipynb #eb19a609
-def _table_of(args: argparse.Namespace) -> pd.DataFrame:
+def _table_of(f: Forecaster, args: argparse.Namespace) -> pd.DataFrame:
     "The table that the options name, or that of the run."
-    if args.data: return read_table(args.data)
+    if args.data: return _read(f, args.data)
     if not (Path(args.run) / 'run.json').exists():
         raise InputError('a backtest needs a table with outcomes, --data is missing: name the file of the run or a newer one')
     run = read_run(args.run)
@@ -59,7 +64,8 @@ def run_backtest(
     args: argparse.Namespace,  # options of `tft_backtest`
 ) -> int:  # 0: done
     "Score a trained run at several points of the past."
-    scores = Forecaster.load(args.run).backtest(_table_of(args), folds=args.folds)
+    f = Forecaster.load(args.run)
+    scores = f.backtest(_table_of(f, args), folds=args.folds)
     if args.out: write_whole(args.out, csv_text(scores, index=True).encode())
     if args.json: print(json.dumps(plain_json(scores.reset_index().to_dict('records')), indent=1))
     else:

@@ -73,5 +73,5 @@ def load_table(
         given = [f"--{n.replace('_', '-')}" for n in (*ROLES, 'time_format') if getattr(args, n)]
         if given: raise InputError(f'{given[0]} describes a table, and none is given: name a file')
         return Table(stock_features(load_stocks()), _replace(stock_spec(), known=()), 'embedded')      # the calendar is derived
-    frame = read_table(file)
+    frame = read_table(file, [c for c in (args.series, *(args.category or ())) if c])
     return Table(frame, table_roles(frame, args, stand_ins), _sha256(file))

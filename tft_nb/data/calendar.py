@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['Calendar', 'calendars', 'steps_between']
 
-# %% ../../nbs/12_data.calendar.ipynb #79eb5d87
+# %% ../../nbs/12_data.calendar.ipynb #aea4465c
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import replace as _replace
 from itertools import product
 from typing import Any
 
@@ -16,18 +17,22 @@ import pandas as pd
 
 from ..core import InputError
 
-# %% ../../nbs/12_data.calendar.ipynb #0693170b
+# %% ../../nbs/12_data.calendar.ipynb #bf9c1606
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
 _WEEK = 7 * _DAY
 _MONDAY = 4 * _DAY      # 1970-01-05, counted from 1970-01-01
 
 
-def _micros(times: pd.Series, wall: bool) -> np.ndarray:
-    "Microseconds since Monday 1970-01-05: of the clock on the wall, or of UTC."
-    if times.dt.tz is not None:
-        times = times.dt.tz_localize(None) if wall else times.dt.tz_convert(None)
-    found: np.ndarray = times.astype('datetime64[us]').to_numpy().astype(np.int64) - _MONDAY
+def _on_clock(times: pd.Series, clock: str) -> pd.Series:
+    "What the clock of a time zone shows; `''`: the clock of the times. Times without a zone are in UTC."
+    if clock: times = (times.dt.tz_localize('UTC') if times.dt.tz is None else times).dt.tz_convert(clock)
+    return times.dt.tz_localize(None)
+
+
+def _micros(times: pd.Series, clock: str) -> np.ndarray:
+    "Microseconds since Monday 1970-01-05 on a clock."
+    found: np.ndarray = _on_clock(times, clock).astype('datetime64[us]').to_numpy().astype(np.int64) - _MONDAY
     return found
 
 
@@ -36,7 +41,7 @@ def _months(times: pd.Series) -> np.ndarray:
     found: np.ndarray = (12 * times.dt.year + times.dt.month - 1).to_numpy()
     return found
 
-# %% ../../nbs/12_data.calendar.ipynb #7192f76f
+# %% ../../nbs/12_data.calendar.ipynb #8b3dbb9b
 @dataclass(frozen=True)
 class Calendar:
     "Know the usual step of a series, when it is open, and which times come next."
@@ -47,43 +52,23 @@ class Calendar:
     slots: tuple[int, ...] = ()  # microseconds from the start of a cycle at which the series has a row
     day: int = 0  # of the month, 31: the last one; 0: as in the last row
     roll: str = ''  # a day of the month on a weekend moves `'back'` or `'forward'` to a business day
+    zone: str = ''  # time zone whose clock the sessions follow; `''`: the clock of the times
 
     @classmethod
-    def of(
-        cls,
-        times: pd.Series,  # sorted by series and time: timestamps or integers
-        series: Any = None,  # `(row,)` the series of each row; None: one series
-    ) -> 'Calendar':  # what most steps follow; of several series the calendar that most have
+    def of(cls, times: pd.Series,  # sorted by series and time: timestamps or integers
+           series: Any = None,  # `(row,)` the series of each row; None: one series
+           ) -> 'Calendar':  # what most steps follow; of several series the calendar that most have
         "Find the calendar of a series, or the commonest one of several."
-        times = times.reset_index(drop=True)
-        if series is None: return _learned(times, np.arange(len(times)) > 0)
-        found, own = calendars(times, pd.factorize(series)[0])
-        return found[np.bincount(own).argmax()]
+        return _calendar_of(times.reset_index(drop=True), series)
 
-    @property
-    def wall(self) -> bool:
-        "Whether the clock on the wall counts: for days, months and sessions; not for a step in hours."
-        return self.kind == 'months' or bool(self.slots) or self.step % _DAY == 0
-
-    def position(
-        self,
-        times: pd.Series,  # timestamps or integers
-    ) -> np.ndarray:  # `(time,)` places on the calendar; neighbors are 1 apart
+    def position(self, times: pd.Series,  # timestamps or integers
+                 ) -> np.ndarray:  # `(time,)` places on the calendar; neighbors are 1 apart
         "Count the steps of the calendar up to each time."
         return _position(self, times)
 
-    def gaps(
-        self,
-        times: pd.Series,  # of one series, sorted
-    ) -> int:  # steps that are longer than one position
-        "Count the holes that the calendar does not explain."
-        return int((np.diff(self.position(times)).round() > 1).sum())
-
-    def after(
-        self,
-        last: Any,  # a time: a timestamp, with its time zone if it has one, or an integer
-        steps: int,  # how many
-    ) -> pd.Index:  # the next times, later than `last`
+    def after(self, last: Any,  # a time: a timestamp, with its time zone if it has one, or an integer
+              steps: int,  # how many
+              ) -> pd.Index:  # the next times, later than `last`
         "List the times that follow."
         return _after(self, last, steps)
 
@@ -92,33 +77,41 @@ class Calendar:
         return asdict(self) | {'slots': list(self.slots)}
 
     @classmethod
-    def from_state_dict(
-        cls,
-        state: Mapping[str, Any],  # of `state_dict`
-    ) -> 'Calendar':  # the calendar
+    def from_state_dict(cls, state: Mapping[str, Any],  # of `state_dict`
+                        ) -> 'Calendar':  # the calendar
         "Make the calendar that was stored."
         return cls(**{**state, 'slots': tuple(state['slots'])})
 
-# %% ../../nbs/12_data.calendar.ipynb #94929fd5
+# %% ../../nbs/12_data.calendar.ipynb #6ac9049e
+def _clock_of(c: Calendar) -> str:
+    "The time zone by whose clock steps are counted; `''`: that of the times."
+    wall = c.kind == 'months' or c.slots or c.step % _DAY == 0
+    return c.zone if wall else 'UTC'
+
+
 def _position(c: Calendar, times: pd.Series) -> np.ndarray:
     "Places on a calendar, as floats."
     if c.kind == 'months': t = _months(times)
     elif pd.api.types.is_numeric_dtype(times): t = times.to_numpy()
-    else: t = _micros(times, c.wall)
+    else: t = _micros(times, _clock_of(c))
     if not c.slots: return np.asarray(t / c.step)
     slots = np.array(c.slots)
     place: np.ndarray = t // c.cycle * len(slots) + np.searchsorted(slots, t % c.cycle)
     return place.astype(float)
 
-# %% ../../nbs/12_data.calendar.ipynb #432f63fa
-def _stamps(micros: np.ndarray, last: pd.Timestamp, wall: bool) -> pd.DatetimeIndex:
-    "Microseconds since the first Monday as timestamps in the time zone of `last`."
+
+def _gaps(c: Calendar, times: pd.Series, same: Any = True) -> int:
+    "Count the holes that a calendar does not explain; `same`: whether a row goes on with the series of the row before."
+    return int(((np.diff(c.position(times)).round() > 1) & same).sum())
+
+# %% ../../nbs/12_data.calendar.ipynb #92da712b
+def _stamps(micros: np.ndarray, last: pd.Timestamp, clock: str) -> pd.DatetimeIndex:
+    "Microseconds since the first Monday on a clock, as timestamps in the time zone of `last`."
     found = pd.DatetimeIndex((micros + _MONDAY).astype('datetime64[us]'))
-    if last.tzinfo is None: return found
-    if not wall: return found.tz_localize('UTC').tz_convert(last.tzinfo)
-    return found.tz_localize(
-        last.tzinfo, ambiguous=np.ones(len(found), bool), nonexistent='shift_forward'
-    )
+    zone = clock or last.tzinfo
+    if zone is None: return found
+    summer = np.ones(len(found), bool)      # an hour that comes twice is the first one
+    return found.tz_localize(zone, ambiguous=summer, nonexistent='shift_forward').tz_convert(last.tzinfo)
 
 
 def _after(c: Calendar, last: Any, steps: int) -> pd.Index:
@@ -127,8 +120,9 @@ def _after(c: Calendar, last: Any, steps: int) -> pd.Index:
     ahead = np.arange(1, steps + 1)
     if not isinstance(last, pd.Timestamp): return pd.Index(int(last) + ahead * c.step)
     if c.kind == 'months': return _month_days(c, last, ahead)
-    now = int(_micros(pd.Series([last]), c.wall)[0])
-    if not c.slots: return _stamps(now + ahead * c.step, last, c.wall)
+    clock = _clock_of(c)
+    now = int(_micros(pd.Series([last]), clock)[0])
+    if not c.slots: return _stamps(now + ahead * c.step, last, clock)
     slots = np.array(c.slots)
     place = (
         now // c.cycle * len(slots)
@@ -136,7 +130,7 @@ def _after(c: Calendar, last: Any, steps: int) -> pd.Index:
         - 1
         + ahead
     )
-    return _stamps(place // len(slots) * c.cycle + slots[place % len(slots)], last, True)
+    return _stamps(place // len(slots) * c.cycle + slots[place % len(slots)], last, clock)
 
 
 def _month_days(c: Calendar, last: pd.Timestamp, ahead: np.ndarray) -> pd.DatetimeIndex:
@@ -146,7 +140,7 @@ def _month_days(c: Calendar, last: pd.Timestamp, ahead: np.ndarray) -> pd.Dateti
     ).start_time
     time_of_day = last.tz_localize(None) - last.tz_localize(None).normalize()
     found = _on_day(pd.Series(first), c.day or last.day, c.roll) + time_of_day
-    return _stamps(_micros(found, True), last, True)
+    return _stamps(_micros(found, ''), last, '')
 
 # %% ../../nbs/12_data.calendar.ipynb #9a17b99f
 def _on_day(months: pd.Series, day: int, roll: str) -> pd.Series:
@@ -226,28 +220,7 @@ def _clock_name(step: int, cycle: int, slots: tuple[int, ...]) -> str:
         else f'daily, {" ".join(weekdays)}'
     )
 
-# %% ../../nbs/12_data.calendar.ipynb #106705a2
-def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
-    "The calendar that series share; `same`: whether a row goes on with the series of the row before."
-    whole = pd.api.types.is_numeric_dtype(times)
-    x = np.diff(times.to_numpy(np.int64) if whole else _micros(times, False))[same[1:]]
-    x = x[x > 0]
-    if not len(x):
-        return Calendar('a single time', 'integer' if whole else 'clock', 1 if whole else _DAY)
-    if whole: return _of_steps(x, 'integer', lambda k: f'integer steps of {k}')
-    long = np.median(x) >= 27 * _DAY
-    found = _monthly(times, same, strict=True) if long else None
-    if found: return found
-    wall = _micros(times, True)
-    fixed = _of_steps(x, 'clock', _duration)
-    for step, cycle in product((_commonest(x), _base(np.diff(wall)[same[1:]])), (_WEEK, _DAY)):
-        slots = _slots(wall, same, step, cycle) if 0 < step <= _DAY else ()
-        if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
-    return (
-        _monthly(times, same, strict=False) if long and fixed.kind == 'irregular' else None
-    ) or fixed
-
-
+# %% ../../nbs/12_data.calendar.ipynb #af1bab4d
 def _of_steps(x: np.ndarray, kind: str, name: Any) -> Calendar:
     "The calendar of the commonest step, or of the median one where more than one step, and a tenth of all, are odd."
     step = _commonest(x)
@@ -261,7 +234,52 @@ def _base(x: np.ndarray) -> int:
     values, counts = np.unique(x[x > 0], return_counts=True)
     return int(np.gcd.reduce(values[counts >= max(2, 0.05 * counts.sum())]))
 
-# %% ../../nbs/12_data.calendar.ipynb #4b646497
+# %% ../../nbs/12_data.calendar.ipynb #c0087bfe
+def _by_own_clock(times: pd.Series, same: np.ndarray) -> Calendar:
+    "The calendar that series share; `same`: whether a row goes on with the series of the row before."
+    whole = pd.api.types.is_numeric_dtype(times)
+    x = np.diff(times.to_numpy(np.int64) if whole else _micros(times, 'UTC'))[same[1:]]
+    x = x[x > 0]
+    if not len(x):
+        return Calendar('a single time', 'integer' if whole else 'clock', 1 if whole else _DAY)
+    if whole: return _of_steps(x, 'integer', lambda k: f'integer steps of {k}')
+    long = np.median(x) >= 27 * _DAY
+    found = _monthly(times, same, strict=True) if long else None
+    if found: return found
+    wall = _micros(times, '')
+    fixed = _of_steps(x, 'clock', _duration)
+    for step, cycle in product((_commonest(x), _base(np.diff(wall)[same[1:]])), (_WEEK, _DAY)):
+        slots = _slots(wall, same, step, cycle) if 0 < step <= _DAY else ()
+        if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
+    return (
+        _monthly(times, same, strict=False) if long and fixed.kind == 'irregular' else None
+    ) or fixed
+
+# %% ../../nbs/12_data.calendar.ipynb #646ec2b7
+_CITIES = ('America/New_York', 'Europe/London', 'Australia/Sydney')
+
+
+def _learned(times: pd.Series, same: np.ndarray) -> Calendar:
+    "The calendar that series share, by the clock of their times or of a city."
+    best = _by_own_clock(times, same)
+    if pd.api.types.is_numeric_dtype(times) or best.kind == 'months': return best
+    if not (_micros(times, '') % _DAY).any(): return best      # dates have no clock
+    least = _gaps(best, times, same[1:])
+    for zone in _CITIES if least else ():
+        c = _replace(_by_own_clock(_on_clock(times, zone), same), zone=zone)
+        gaps = _gaps(c, times, same[1:])
+        if _clock_of(c) == zone and 2 * gaps < least:
+            best, least = _replace(c, name=f'{c.name} by the clock of {zone}'), gaps
+    return best
+
+
+def _calendar_of(times: pd.Series, series: Any) -> Calendar:
+    "The calendar of one series, or the one that most of several have."
+    if series is None: return _learned(times, np.arange(len(times)) > 0)
+    found, own = calendars(times, pd.factorize(series)[0])
+    return found[np.bincount(own).argmax()]
+
+# %% ../../nbs/12_data.calendar.ipynb #459039c7
 def _modes(group: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
     "The commonest value of each group, 0 where there is none."
     order = np.lexsort((value, group))
@@ -278,12 +296,12 @@ def _modes(group: np.ndarray, value: np.ndarray, count: int) -> np.ndarray:
 def _kinds(times: pd.Series, series: np.ndarray, same: np.ndarray, count: int) -> np.ndarray:
     "For each series the number of the group that may share a calendar with it."
     dates = not pd.api.types.is_numeric_dtype(times)
-    t = _micros(times, False) if dates else times.to_numpy(np.int64)
+    t = _micros(times, 'UTC') if dates else times.to_numpy(np.int64)
     step = np.diff(t)
     if dates: step = np.where(step >= 27 * _DAY, -np.diff(_months(times)), step)
     found = {'step': _modes(series[1:][same[1:]], step[same[1:]], count)}
     if dates:
-        local = _micros(times, True)
+        local = _micros(times, '')
         for day in (4, 5, 6):
             found[f'day {day}'] = np.bincount(series, local % _WEEK // _DAY == day, count) > 0
         hour = pd.Series(

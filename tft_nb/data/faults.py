@@ -107,7 +107,7 @@ def stock_spec() -> PanelSpec:  # the roles of the columns of `stock_features`
         ),
     )
 
-# %% ../../nbs/14_data.faults.ipynb #dc99cd71
+# %% ../../nbs/14_data.faults.ipynb #752ff625
 def _shown(value: Any) -> str:
     "A value as a person writes it."
     return repr(value.item() if isinstance(value, np.generic) else value)
@@ -123,7 +123,8 @@ def _check_time(raw: pd.Series, times: pd.Series) -> None:
         got = 'has none' if raw.isna()[row] else f'holds {_shown(raw[row])}'
         raise InputError(
             f'time column {raw.name!r} must hold dates or integers, row {row} {got}: '
-            "write dates as 2020-12-31, name their form by time_format='%d/%m/%Y' (--time-format), or drop the row"
+            "write dates as 2020-12-31 (months as numbers, or in English), name their form by time_format='%d/%m/%Y' "
+            '(--time-format), or drop the row'
         )
     last = times.max()
     if isinstance(last, pd.Timestamp) and last.year > _LAST_YEAR:
@@ -141,7 +142,7 @@ def _check_series(x: pd.Series) -> None:
             '(so reads an empty cell, and NA, None or null): fill it, or drop the row'
         )
 
-# %% ../../nbs/14_data.faults.ipynb #64ebe6b1
+# %% ../../nbs/14_data.faults.ipynb #55d35189
 def _check_unique(series: pd.Series, times: pd.Series) -> None:
     "One row for each series and time."
     twice = (
@@ -152,12 +153,10 @@ def _check_unique(series: pd.Series, times: pd.Series) -> None:
     row = twice.idxmax()
     cure = 'drop the duplicates, or name the column that tells series apart'
     if _clock_change(times, twice):
-        s, t = repr(series.name), repr(times.name)
         zone = 'America/New_York' if times[twice].dt.month.max() == 11 else 'Europe/Paris'
         cure = (
-            'the clock went back, and both hours are real: write times with their offset (2021-10-31T02:00+01:00), or give your time zone, '
-            f'such as: df[{t}] = tft_nb.data.read_times(df[{t}]).groupby(df[{s}]).transform(lambda x: '
-            f"x.dt.tz_localize('{zone}', ambiguous='infer'))"
+            f"the clock went back, and both hours are real: name your time zone, such as time_format='{zone}' "
+            '(--time-format), or write times with their offset (2021-10-31T02:00+01:00)'
         )
     raise InputError(
         f'rows must be unique by {series.name!r} and {times.name!r}, {twice.sum()} are not, the first: '

@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['as_text', 'typed', 'typed_table', 'read_table', 'check_column']
 
-# %% ../../nbs/11_data.table.ipynb #3e2f2f50
+# %% ../../nbs/11_data.table.ipynb #18130995
 import re
 import warnings
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def _word(value: Any) -> str:
     whole = isinstance(value, (float, np.floating)) and value.is_integer()
     return str(int(value)) if whole else str(value)
 
-# %% ../../nbs/11_data.table.ipynb #72babce8
+# %% ../../nbs/11_data.table.ipynb #fc9ce8db
 def _number(x: pd.Series) -> pd.Series:
     "A column of numbers as int64 where all are whole and none is missing, else as float64."
     if pd.api.types.is_integer_dtype(x) and not x.isna().any():
@@ -66,8 +67,8 @@ def _object(x: pd.Series) -> pd.Series:
         except OverflowError:      # a whole number beyond them
             return pd.Series([np.nan if pd.isna(v) else float(str(v)) for v in x], x.index, name=x.name)
     if kind in ('date', 'datetime', 'datetime64'):
-        zones = {getattr(v, 'tzinfo', None) for v in x.dropna()}
-        return pd.to_datetime(x, utc=len(zones) > 1)
+        zones = {str(getattr(v, 'tzinfo', None)) for v in x.dropna()}
+        return pd.to_datetime(x) if len(zones) <= 1 else as_text(x)      # each with its offset
     single = x.dropna().map(lambda v: isinstance(v, (str, int, float, Decimal, np.number)))
     return as_text(x) if single.all() else x
 
@@ -149,14 +150,15 @@ def typed_table(
         else frame
     )
 
-# %% ../../nbs/11_data.table.ipynb #a1944a35
+# %% ../../nbs/11_data.table.ipynb #2e6e4219
+_PARQUET = ('.parquet', '.pq')
 _OTHER = ('.xlsx', '.xls', '.ods', '.json', '.feather', '.h5', '.pkl', '.zip')      # other programs' files
 
 
 def _load(path: Path) -> tuple[pd.DataFrame, list[Any]]:
     "The table of a file, and the names as they stand in its header."
     if path.suffix.lower() in _OTHER: raise ValueError(f'it is {path.suffix}')
-    if path.suffix.lower() in ('.parquet', '.pq'):
+    if path.suffix.lower() in _PARQUET:
         df = _with_index(pd.read_parquet(path))
         return df, list(df)
     return pd.read_csv(path, low_memory=False), pd.read_csv(
@@ -166,6 +168,7 @@ def _load(path: Path) -> tuple[pd.DataFrame, list[Any]]:
 
 def read_table(
     path: str | Path,  # a `.csv`, `.csv.gz`, `.parquet` or `.pq` file
+    names: Iterable[str] = (),  # columns that hold names or codes: their text is kept, `001` is not 1
 ) -> pd.DataFrame:  # the table as stored, rows numbered from 0
     "Read a CSV or Parquet file."
     path = Path(path)
@@ -173,15 +176,15 @@ def read_table(
         raise InputError(f'a table must be a file, {str(path)!r} is a folder: name a file in it')
     if not path.is_file():
         raise InputError(f'a data file must exist, {str(path)!r} does not: check the path')
-    try: df, names = _load(path)
+    try: df, header = _load(path)
     except Exception as e:       # every reader has errors of its own; the user needs one line
         reason = (str(e) or type(e).__name__).splitlines()[0]
         raise InputError(f'{str(path)!r} must be a readable CSV or Parquet table ({reason}): '
                          'save it as CSV in UTF-8, or as Parquet, or name another file') from None
-    _check_layout(df, names, str(path))
+    _check_layout(df, header, str(path))
     if df.empty:
         raise InputError(f'a data file must have rows, {str(path)!r} has none: name another file')
-    return _with_names(df).rename(columns=str)
+    return _with_text(_with_names(df).rename(columns=str), path, names)
 
 # %% ../../nbs/11_data.table.ipynb #c9b77a5b
 def _check_layout(df: pd.DataFrame, names: list[Any], path: str) -> None:
@@ -221,6 +224,18 @@ def _header_lines(df: pd.DataFrame) -> int:
         hidden = top.loc[:, numbers & above]
         if hidden.shape[1] >= 2: return int(hidden.iloc[lines:].notna().any(axis=1).idxmax())      # empty rows too
     return 0
+
+# %% ../../nbs/11_data.table.ipynb #2ac72fbe
+_PLAIN = r'-?(0|[1-9]\d*)(\.0*|\.\d*[1-9])?'      # a number that is written back as it was
+
+
+def _with_text(df: pd.DataFrame, path: Path, names: Iterable[str]) -> pd.DataFrame:
+    "The table with its names as the file has them."
+    numbers = [c for c in names if c in df and pd.api.types.is_numeric_dtype(df[c])]
+    if not numbers or path.suffix.lower() in _PARQUET: return df
+    text = pd.read_csv(path, usecols=numbers, dtype=str)
+    lost = [c for c in numbers if not text[c].dropna().str.fullmatch(_PLAIN).all()]
+    return df.assign(**{c: text[c] for c in lost})
 
 # %% ../../nbs/11_data.table.ipynb #8da2a73f
 def check_column(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['read_times', 'times_and_format', 'times_line']
 
-# %% ../../nbs/13_data.times.ipynb #9f569f52
+# %% ../../nbs/13_data.times.ipynb #ca3ba2db
 import re
 import warnings
 from collections.abc import Iterable
@@ -18,6 +18,7 @@ import pandas as pd
 from ..core import InputError
 from .calendar import calendars, steps_between
 from .table import as_text, typed
+from .zones import in_zone, is_zone, with_offsets
 
 # %% ../../nbs/13_data.times.ipynb #75bfd7a2
 _ORDERS = (
@@ -85,14 +86,19 @@ def _formats(text: str) -> list[str]:
         if pd.notna(pd.to_datetime(text, format=d + clock, errors='coerce'))
     ]
 
-# %% ../../nbs/13_data.times.ipynb #ddd38ca4
-_OFFSET = r'(Z|[+-]\d\d:?\d\d)$'
+# %% ../../nbs/13_data.times.ipynb #394c84ce
+_OFFSET = r'[T :]\d\d.*?(Z|[+-]\d\d:?\d\d|[+-]\d\d)$'
+
+
+def _offsets(text: pd.Series) -> pd.Series:
+    "The offset from UTC behind a time, missing where there is none."
+    return text.str.extract(_OFFSET)[0]
 
 
 def _read(text: pd.Series, format: str) -> pd.Series:
     "Text as timestamps; missing where the format does not read it, or does not give it back."
     zoned = '%z' in format or format == 'ISO8601'
-    offset = text.str.extract(_OFFSET)[0] if zoned else pd.Series(dtype=object)
+    offset = _offsets(text) if zoned else pd.Series(dtype=object)
     found = pd.to_datetime(text, format=format, errors='coerce', utc=offset.nunique() > 1 or None)
     if offset.notna().any(): found = found.where(offset.notna())      # a time without its offset is none
     if '%y' in format and found.dt.year.max() - found.dt.year.min() > 50:
@@ -155,74 +161,12 @@ def _stamp_text(value: Any) -> str:
     "A time without a time of day that is midnight."
     return str(value).removesuffix(' 00:00:00')
 
-# %% ../../nbs/13_data.times.ipynb #f0b77627
-_ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?[^AaPp]*)?)?'
+# %% ../../nbs/13_data.times.ipynb #3fcc40bc
 _QUARTER = r'(\d{4})[- ]?Q([1-4])'
-_Q_FIRST = r'^Q([1-4])[- /]?(\d{4})$'
 _WEEK = r'(\d{4})-?W(\d\d?)(?:-?([1-7]))?'
 _YEAR = r'((?:19|20)\d\d)'
-_UTC = r'(?<=\d) ?(?:UTC|GMT)$'
-_DIGITS = r'\d{10}|\d{12,14}|\d{16}|\d{19}'      # down to the hour, minute or second, or since 1970
 
 
-def read_times(
-    t: pd.Series,  # dates as text or timestamps, or integers
-    format: str | None = None,  # such as `'%d/%m/%Y'`, or `'integer'`; None: found from the values
-    series: Any = None,  # `(row,)` the series of each row, which helps to choose; None: one series
-) -> pd.Series:  # timestamps (of several time zones: in UTC) or integers; what can't be read is missing
-    "Read a column of times in one format; ISO dates are read in any."
-    return _found(t, format, series)[1]
-
-
-def times_and_format(
-    t: pd.Series,  # as for `read_times`
-    format: str | None = None,  # as for `read_times`
-    series: Any = None,  # as for `read_times`
-) -> tuple[pd.Series, str | None]:  # as of `read_times`; their format, None: it needs no name, timestamps and ISO dates
-    "Read a column of times, and name its format."
-    name, times = _found(t, format, series)
-    return times, None if name == 'ISO8601' else name
-
-# %% ../../nbs/13_data.times.ipynb #87ee3920
-def _found(raw: pd.Series, format: str | None, series: Any) -> tuple[str | None, pd.Series]:
-    "The format of a column of times, and the times."
-    t, nothing = typed(raw), (None, pd.Series(pd.NaT, raw.index, name=raw.name))
-    if pd.api.types.is_datetime64_any_dtype(t): return None, t
-    if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
-    number = pd.api.types.is_numeric_dtype(t)
-    if not number and pd.api.types.infer_dtype(t, skipna=True) != 'string': return nothing
-    place, distinct = pd.factorize(t)
-    kinds = pd.Series(distinct) if number else _words(distinct, t.dtype)
-    if not number and len(kinds) and kinds.str.fullmatch(_DIGITS).all():
-        kinds, number = pd.to_numeric(kinds), True
-    if not len(kinds): return nothing
-    found = (_number_readings if number else _readings)(kinds, format)
-    readings = {f: _spread(x, place, t) for f, x in found}
-    if not readings: return nothing
-    group = np.zeros(len(t), np.int64) if series is None else pd.factorize(series)[0]
-    if len(readings) > 1: return _chosen(raw.name, raw, readings, group)
-    if number and format is None and found[0][0] in _UNITS:
-        warnings.warn(
-            f'times of column {raw.name!r} are read as {found[0][0]}: {kinds[0]} is {found[0][1][0]} '
-            f"as {_UNITS[found[0][0]]}; for a counter pass time_format='integer'",
-            stacklevel=4,
-        )
-    return next(iter(readings.items()))
-
-
-def _words(distinct: Any, dtype: Any) -> pd.Series:
-    "Distinct texts without spaces around them, in one way of writing UTC and quarters."
-    words = pd.Series(np.array(distinct, object)).astype(dtype).str.strip()
-    words = words.str.replace(_Q_FIRST, r'\2Q\1', regex=True)
-    return words.str.replace(_UTC, 'Z', regex=True)
-
-
-def _spread(kinds: pd.Series, place: np.ndarray, t: pd.Series) -> pd.Series:
-    "The values of the distinct times, row by row."
-    if kinds.dtype == 'int64' and (place < 0).any(): kinds = kinds.astype('Int64')
-    return kinds.reindex(place).set_axis(t.index).rename(t.name)
-
-# %% ../../nbs/13_data.times.ipynb #5b533ab1
 def _quarters(parts: pd.DataFrame) -> pd.Series:
     "The first day of each quarter, from its year and number."
     months = (3 * parts[1].astype(int) - 2).astype(str)
@@ -246,9 +190,20 @@ def _years(parts: pd.DataFrame) -> pd.Series:
 
 _PERIODS = (('quarter', _QUARTER, _quarters), ('ISO week', _WEEK, _weeks), ('year', _YEAR, _years))
 
-# %% ../../nbs/13_data.times.ipynb #6d335954
+# %% ../../nbs/13_data.times.ipynb #63a3c328
+_ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?[^AaPp]*)?)?'
+_END_OF_DAY = r'(?<=\d[T ])24:00'
+
+
 def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series]]:
     "The formats that read all distinct texts, with what they read; else the one that reads most."
+    late = words.str.contains(_END_OF_DAY)
+    found = _formats_of(words.str.replace(_END_OF_DAY, '00:00', regex=True), format)
+    return [(f, x + pd.to_timedelta(late.astype(int), unit='D')) for f, x in found] if late.any() else found
+
+
+def _formats_of(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series]]:
+    "The same, for days that end before 24:00."
     for name, pattern, read in _PERIODS:
         if format in (None, name) and words.str.fullmatch(pattern).all():
             return [(name, read(words.str.extract(f'^{pattern}$')))]
@@ -264,7 +219,7 @@ def _readings(words: pd.Series, format: str | None) -> list[tuple[str, pd.Series
     differ = [i for i, (_, x) in enumerate(whole) if not any(x.equals(y) for _, y in whole[:i])]
     return [whole[i] for i in differ]
 
-# %% ../../nbs/13_data.times.ipynb #8b8eb967
+# %% ../../nbs/13_data.times.ipynb #2009cd6c
 _WHOLE = ('%Y%m%d', '%Y%m', '%Y%m%d%H', '%Y%m%d%H%M', '%Y%m%d%H%M%S')
 _UNITS = {
     's': 'seconds since 1970',
@@ -286,15 +241,17 @@ def _since(x: pd.Series, unit: str) -> pd.Series:
 
 def _digits(format: str) -> int:
     "How many digits a date has in a format of numbers."
-    return 2 * format.count('%') + 2 * ('%Y' in format) + ('%j' in format)
+    long = {'%Y': 2, '%G': 2, '%j': 1, '%u': -1}
+    return 2 * format.count('%') + sum(more for part, more in long.items() if part in format)
 
 
 def _compact(words: pd.Series, format: str) -> pd.Series:
     "Whole numbers as dates; zeros in front, which a number lost, are put back."
+    if format == '%G%V': words, format = words + '1', '%G%V%u'      # a week is its Monday
     found = pd.to_datetime(words.str.zfill(_digits(format)), format=format, errors='coerce')
     return found.where(found.dt.year.between(1900, 2100))
 
-# %% ../../nbs/13_data.times.ipynb #5be68f6f
+# %% ../../nbs/13_data.times.ipynb #908e87a4
 def _number_readings(x: pd.Series, format: str | None) -> list[tuple[str, pd.Series]]:
     "The ways in which all distinct numbers are read as times."
     exact = (x % 1 == 0) & (x.abs() < 2 ** (53 if x.dtype == float else 63))
@@ -309,8 +266,89 @@ def _number_readings(x: pd.Series, format: str | None) -> list[tuple[str, pd.Ser
     if whole: return whole[:1]
     units = read(_since, _UNITS)
     if not exact.all() or (units and units[0][0] != 'excel'): return units or [('integer', counter)]
-    dates = read(_compact, (*_COMPACT, '%Y%j')) if x.max() >= 10_101 else []
+    dates = read(_compact, (*_COMPACT, '%Y%j', '%G%V')) if x.max() >= 10_101 else []
     return [('integer', counter), *dates, *units]
+
+# %% ../../nbs/13_data.times.ipynb #6824a914
+_Q_FIRST = r'^Q([1-4])[- /]?(\d{4})$'
+_UTC = r'(?<=\d) ?(?:UTC|GMT)$'
+_DIGITS = r'\d{10}|\d{12,14}|\d{16}|\d{19}'      # down to the hour, minute or second, or since 1970
+
+
+def _one_reading(raw: pd.Series, format: str | None, group: np.ndarray) -> tuple[str | None, pd.Series]:
+    "The format of a column of times, and the times; several offsets are read in UTC."
+    t, nothing = typed(raw), (None, pd.Series(pd.NaT, raw.index, name=raw.name))
+    if pd.api.types.is_datetime64_any_dtype(t): return None, t
+    if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
+    number = pd.api.types.is_numeric_dtype(t)
+    if not number and pd.api.types.infer_dtype(t, skipna=True) != 'string': return nothing
+    place, distinct = pd.factorize(t)
+    kinds = pd.Series(distinct) if number else _words(distinct, t.dtype)
+    if not number and len(kinds) and kinds.str.fullmatch(_DIGITS).all():
+        kinds, number = pd.to_numeric(kinds), True
+    if not len(kinds): return nothing
+    found = (_number_readings if number else _readings)(kinds, format)
+    readings = {f: _spread(x, place, t) for f, x in found}
+    if not readings: return nothing
+    if len(readings) > 1: return _chosen(raw.name, raw, readings, group)
+    if number and format is None and found[0][0] in _UNITS: _note_unit(raw.name, kinds[0], found[0])
+    return next(iter(readings.items()))
+
+
+def _words(distinct: Any, dtype: Any) -> pd.Series:
+    "Distinct texts without spaces around them, in one way of writing UTC and quarters."
+    words = pd.Series(np.array(distinct, object)).astype(dtype).str.strip()
+    words = words.str.replace(_Q_FIRST, r'\2Q\1', regex=True)
+    return words.str.replace(_UTC, 'Z', regex=True)
+
+
+def _spread(kinds: pd.Series, place: np.ndarray, t: pd.Series) -> pd.Series:
+    "The values of the distinct times, row by row."
+    if kinds.dtype == 'int64' and (place < 0).any(): kinds = kinds.astype('Int64')
+    return kinds.reindex(place).set_axis(t.index).rename(t.name)
+
+
+def _note_unit(name: Any, number: Any, found: tuple[str, pd.Series]) -> None:
+    "Say that numbers are read as times."
+    unit, times = found
+    warnings.warn(
+        f'times of column {name!r} are read as {unit}: {number} is {times[0]} as {_UNITS[unit]}; '
+        "for a counter pass time_format='integer'",
+        stacklevel=6,
+    )
+
+# %% ../../nbs/13_data.times.ipynb #05e980a7
+def _found(raw: pd.Series, format: str | None, series: Any) -> tuple[str | None, pd.Series]:
+    "The format of a column of times, with its time zone where they need one, and the times."
+    head, _, rest = (format or '').partition(' ')
+    zone, form = (head, rest or None) if is_zone(head) else ('', format)
+    group = np.zeros(len(raw), np.int64) if series is None else pd.factorize(series)[0]
+    name, times = _one_reading(raw, form, group)
+    if not pd.api.types.is_datetime64_any_dtype(times): return name, times
+    if zone: times = in_zone(times, zone, group)
+    elif name is not None and times.dt.tz is not None:
+        offsets = _offsets(raw.astype(str).str.strip().str.replace(_UTC, 'Z', regex=True))
+        if offsets[times.notna()].nunique() > 1: zone, times = with_offsets(times, offsets)
+    return (f'{zone} {name}' if name and name != 'ISO8601' else zone) if zone else name, times
+
+
+def read_times(
+    t: pd.Series,  # dates as text or timestamps, or integers
+    format: str | None = None,  # such as `'%d/%m/%Y'`, `'Europe/Paris'` or `'integer'`; None: found from the values
+    series: Any = None,  # `(row,)` the series of each row, which helps to choose; None: one series
+) -> pd.Series:  # timestamps (of several offsets: in their time zone) or integers; what can't be read is missing
+    "Read a column of times in one format; ISO dates are read in any."
+    return _found(t, format, series)[1]
+
+
+def times_and_format(
+    t: pd.Series,  # as for `read_times`
+    format: str | None = None,  # as for `read_times`
+    series: Any = None,  # as for `read_times`
+) -> tuple[pd.Series, str | None]:  # as of `read_times`; their format, None: it needs no name, timestamps and ISO dates
+    "Read a column of times, and name its format."
+    name, times = _found(t, format, series)
+    return times, None if name == 'ISO8601' else name
 
 # %% ../../nbs/13_data.times.ipynb #b318cfbe
 def times_line(

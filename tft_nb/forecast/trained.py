@@ -20,6 +20,7 @@ from ..core import InputError
 from ..data import Panel, PanelSpec, Windows, as_text
 from ..data.calendar import Calendar
 from ..data.table import typed_table
+from ..data.zones import like_times
 from .bar import Bar
 from .calibrate import Calibration
 from .cheap import to_raw
@@ -192,6 +193,7 @@ def rows_ahead(
     for line in other_frequency(t, past): warnings.warn(line, stacklevel=4)
     rows = future_rows(past, t.base, t.calendars, t.config.horizon)
     more = None if known_future is None else read_rows(t, known_future, 'known_future')
+    if more is not None: more[t.base.time] = like_times(more[t.base.time], past[t.base.time], pd.factorize(more[t.base.series])[0])
     given = pd.concat([x for x in (plans, more) if x is not None], ignore_index=True)
     return past, with_known(rows, t.base, given)
 
