@@ -170,6 +170,16 @@ def _is_figure(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool)
 
 
+_MAY_LACK = ('train_loss', 'norm_median', 'norm_max')  # NaN in an epoch whose steps were all skipped
+
+
+def _is_epoch(row: Mapping[str, Any], step: int) -> bool:
+    "Whether a row holds the figures of an epoch that ended by this step."
+    if not all(_is_figure(row[k]) for k in EPOCH_COLUMNS): return False
+    if any(math.isnan(row[k]) for k in EPOCH_COLUMNS if k not in _MAY_LACK): return False
+    return isinstance(row['step'], int) and 0 <= row['step'] <= step
+
+
 def _check_fit(run: Run, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
     "Refuse what the run would stumble over later."
     parameters = {str(i): p.shape for i, p in enumerate(optimized(run.optimizer))}
@@ -180,8 +190,8 @@ def _check_fit(run: Run, groups: Mapping[str, Mapping[str, Tensor]], state: Mapp
              'ema': _shapes(groups['ema']) == _shapes(run.averages.values),
              'best': not groups['best'] or _shapes(groups['best']) == _shapes(run.averages.weights),
              'scaler': run.scaler is None or _alike(run.scaler.state_dict(), state['scaler']),
-             'epochs': all(_is_figure(r[k]) for r in state['epochs'] for k in EPOCH_COLUMNS),
-             'end': state['end'] in ENDS,
+             'epochs': all(_is_epoch(r, state['step']) for r in state['epochs']),
+             'end': state['end'] in ENDS, 'data': 'train' in state['data'],
              'progress': all(state[f.name] >= 0 for f in fields(Progress))}      # NaN is not
     for name, good in sound.items():
         if not good: raise ValueError(f'its {name} is of another shape')
