@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -167,6 +168,17 @@ def _explain(
     why = [_FAULTS[f].why.format(**r) if f else '' for f, r in zip(flags, table.to_dict('records'))]
     return table.assign(flag=flags, why=why, remedy=[_FAULTS[f].remedy if f else '' for f in flags])
 
+# %% ../../nbs/20_diagnose.columns.ipynb #cac0ad8c
+def _as_pandas(
+    data: Any,  # anything
+) -> Any:  # a frame or a series of pandas, if it was one of polars or Arrow; else the same object
+    "Turn a frame or a series of another library into that of pandas."
+    if isinstance(data, (pd.DataFrame, pd.Series)):
+        return data
+    found = nw.from_native(data, eager_only=True, allow_series=True, pass_through=True)
+    return found.to_pandas() if isinstance(found, (nw.DataFrame, nw.Series)) else data
+
+
 # %% ../../nbs/20_diagnose.columns.ipynb #7866fba2
 def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
     "The columns of a frame that hold numbers or flags; text and times are left out."
@@ -178,8 +190,9 @@ def _as_columns(
     names: Sequence[str] | None,  # feature names; None: the frame's own, or x0, x1, …
 ) -> tuple[_Array, list[str]]:  # float64 values `(n, feature)`, and their names
     "Lay any table out as rows and columns of numbers."
+    data = _as_pandas(data)
     if isinstance(data, pd.Series):
-        data = data.to_frame('x0' if data.name is None else data.name)
+        data = data.to_frame('x0' if data.name in (None, '') else data.name)
     if isinstance(data, pd.DataFrame):
         data = _numbers(data)
         own, x = list(map(str, data.columns)), data.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -212,6 +225,7 @@ def scan(
 
 def _only_times(data: Any) -> bool:
     "Whether a table has rows and all of its columns are times."
+    data = _as_pandas(data)
     kinds = list(data.dtypes) if isinstance(data, pd.DataFrame) else [getattr(data, 'dtype', None)]
     times = [getattr(k, 'kind', 'O') in 'mM' or isinstance(k, pd.PeriodDtype) for k in kinds]
     return len(data) > 0 and all(times)

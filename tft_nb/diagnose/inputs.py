@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ..core import InputError, nearest
-from .columns import _Array, _as_columns, _explain, _FAULTS, _numbers, _statistics
+from .columns import _Array, _as_columns, _as_pandas, _explain, _FAULTS
+from .columns import _numbers, _statistics
 
 # %% ../../nbs/21_diagnose.inputs.ipynb #2911a85b
 def _normal_scores(
@@ -74,6 +75,7 @@ def _to_tensor(
 
 def _to_tensors(tree: Any, like: Tensor) -> Any:
     "The same for all arrays and frames in nested mappings and sequences."
+    tree = _as_pandas(tree)
     if isinstance(tree, (np.ndarray, pd.DataFrame, pd.Series)):
         return _to_tensor(tree, like)
     if isinstance(tree, Mapping):
@@ -104,12 +106,14 @@ class _Batch:
 
 def _as_batch(inputs: Any, like: Tensor) -> _Batch:
     "Take apart whatever a model is called with."
+    inputs = _as_pandas(inputs)
     whole = isinstance(inputs, (Tensor, np.ndarray, pd.DataFrame))
     if not whole and not isinstance(inputs, (Mapping, tuple, list)):
         raise InputError('inputs must be a tensor, an array, a frame, a dict or a tuple, '
                          f'got {type(inputs).__name__}: wrap the model in a module that takes one')
     how = 'one' if whole else 'keys' if isinstance(inputs, Mapping) else 'places'
     parts = {None: inputs} if whole else dict(inputs if how == 'keys' else enumerate(inputs))
+    parts = {k: _as_pandas(v) for k, v in parts.items()}
     names = {k: list(map(str, v.columns)) for k, v in parts.items() if isinstance(v, pd.DataFrame)}
     return _Batch({k: _to_tensors(v, like) for k, v in parts.items()}, how, names)
 

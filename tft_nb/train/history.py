@@ -170,7 +170,15 @@ def steps_of(
     sound = tensors.keys() == set(Step._fields)
     if not sound or any(v.shape != (count,) or v.dtype != torch.float64 for v in tensors.values()):
         raise ValueError('its history is of another shape')
-    return [Step(*row) for row in zip(*(tensors[k].tolist() for k in Step._fields), strict=True)]
+    steps = [Step(*row) for row in zip(*(tensors[k].tolist() for k in Step._fields), strict=True)]
+    if not all(map(_is_sound, steps)): raise ValueError('its history holds NaN')
+    return steps
+
+
+def _is_sound(step: Step) -> bool:
+    "Whether all figures are numbers; loss and norm of a skipped step need not be."
+    may = ('loss', 'norm') if step.reasons else ()
+    return not any(math.isnan(v) for k, v in step._asdict().items() if k not in may)
 
 # %% ../../nbs/71a_train.history.ipynb #1de59ea9
 def as_figures(

@@ -170,6 +170,16 @@ def _is_figure(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool)
 
 
+_MAY_LACK = ('train_loss', 'norm_median', 'norm_max')  # NaN in an epoch whose steps were all skipped
+
+
+def _is_epoch(row: Mapping[str, Any], step: int) -> bool:
+    "Whether a row holds the figures of an epoch that ended by this step."
+    if not all(_is_figure(row[k]) for k in EPOCH_COLUMNS): return False
+    if any(math.isnan(row[k]) for k in EPOCH_COLUMNS if k not in _MAY_LACK): return False
+    return isinstance(row['step'], int) and 0 <= row['step'] <= step
+
+
 def _check_fit(run: Run, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
     "Refuse what the run would stumble over later."
     parameters = {str(i): p.shape for i, p in enumerate(optimized(run.optimizer))}
@@ -180,8 +190,9 @@ def _check_fit(run: Run, groups: Mapping[str, Mapping[str, Tensor]], state: Mapp
              'ema': _shapes(groups['ema']) == _shapes(run.averages.values),
              'best': not groups['best'] or _shapes(groups['best']) == _shapes(run.averages.weights),
              'scaler': run.scaler is None or _alike(run.scaler.state_dict(), state['scaler']),
-             'epochs': all(_is_figure(r[k]) for r in state['epochs'] for k in EPOCH_COLUMNS),
-             'end': state['end'] in ENDS}
+             'epochs': all(_is_epoch(r, state['step']) for r in state['epochs']),
+             'end': state['end'] in ENDS, 'data': 'train' in state['data'],
+             'progress': all(state[f.name] >= 0 for f in fields(Progress))}      # NaN is not
     for name, good in sound.items():
         if not good: raise ValueError(f'its {name} is of another shape')
 
@@ -191,15 +202,16 @@ def check_finite(
     groups: Mapping[str, Mapping[str, Tensor]],  # group → name of a parameter → stored tensor
     path: Path | None = None,  # of the checkpoint
 ) -> None:
-    "Refuse weights that are not finite, by the name of the first one."
+    "Refuse numbers that are not finite, by the name of the first tensor."
     parameters = dict(model.named_parameters()).keys()
     for group, tensors in groups.items():
         for k, v in tensors.items():
-            if k not in parameters and group != 'optimizer': continue
-            if v.isfinite().all(): continue
+            if k not in parameters and group not in ('optimizer', 'guard'): continue
+            sound = v > -math.inf if group == 'guard' else v.isfinite()      # no norm yet: infinity
+            if sound.all(): continue
             name = f'{group}.{k}'.lstrip('.')
             raise CheckpointError(
-                f'the weights in a checkpoint must be finite, {name} of {path or "it"} holds NaN or infinity: '
+                f'the numbers in a checkpoint must be finite, {name} of {path or "it"} holds NaN or infinity: '
                 'resume from the previous.safetensors beside it, or begin a new run')
 
 # %% ../../nbs/73_train.run.ipynb #04171302
@@ -216,13 +228,14 @@ def restore_run(
     groups = by_group(tensors)
     try:
         _check_fit(run, groups, state)
-        check_finite(run.model, {k: groups[k] for k in ('model', 'ema', 'best', 'optimizer')}, path)
+        check_finite(run.model, {k: groups[k] for k in ('model', 'ema', 'best', 'optimizer', 'guard')}, path)
         _put_back(run, groups, state)
         torch.set_rng_state(tensors['rng'])
     except CheckpointError: raise
     except _WRONG as e:
         raise CheckpointError('a checkpoint must fit the model and the configuration, it does not '
-                              f'({str(e).splitlines()[0][:200]}): pass the model of that run') from None
+                              f'({str(e).splitlines()[0][:200]}): pass the model of that run, '
+                              'or resume from the previous.safetensors beside it') from None
 
 
 def _put_back(run: Run, groups: Mapping[str, dict[str, Tensor]], state: Mapping[str, Any]) -> None:
