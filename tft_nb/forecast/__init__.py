@@ -31,7 +31,7 @@ from .card import model_card
 from .cheap import boosted, naive_forecasts, to_raw
 from .explain import Explanation, explain_window, importance, in_words, mean_explanation
 from .features import Features
-from .fit import begin_model, judge_model, last_rows, parts_table, verdicts
+from .fit import begin_model, check_sizes, judge_model, last_rows, parts_table, verdicts
 from .future import Calendars
 from .graph import graph_inputs, write_onnx
 from .judge import all_windows, backtest, calibrated_on
@@ -235,6 +235,7 @@ def _plan_of(f: Forecaster) -> Plan:
 # %% ../../nbs/89_forecast.ipynb #ea852afd
 def _fit(f: Forecaster, df: Any) -> Forecaster:
     "From a table to a trained, calibrated and scored model."
+    check_sizes(f.encoder, f.horizon, f.hidden, f.quantiles)
     table = typed_table(df)
     spec = _roles_of(f, table)
     frame, how = sorted_rows(table, spec.series, spec.time, f.time_format, spec.targets)
@@ -250,6 +251,12 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
     return f
 
 # %% ../../nbs/89_forecast.ipynb #b0ccd525
+def _moment(time: Any, times: pd.Series) -> Any:
+    "A time as a table holds it; what is no time is none of its times."
+    try: return pd.Timestamp(time) if times.dtype.kind == 'M' else time
+    except ValueError: return None
+
+
 def _explain(t: Trained, series: Any, time: Any, df: Any) -> Explanation:
     "What the networks looked at for one forecast."
     frame = read_rows(t, df)
@@ -259,8 +266,7 @@ def _explain(t: Trained, series: Any, time: Any, df: Any) -> Explanation:
         raise InputError(f'an explanation needs rows of the series, {series!r} has none: name one of {names}, or pass its rows as df')
     w = all_windows(t, mine)
     first = w.panel.frame[t.base.time].iloc[w.starts.numpy() + w.encoder].reset_index(drop=True)
-    when = pd.Timestamp(time) if time is not None and first.dtype.kind == 'M' else time
-    at = np.flatnonzero(first == when) if time is not None else [len(first) - 1]
+    at = np.flatnonzero(first == _moment(time, first)) if time is not None else [len(first) - 1]
     if not len(at):
         raise InputError(f'an explanation needs a window that forecasts from {time!r}, there is none: '
                          f'pass one from {first.min()} to {first.max()}')

@@ -47,7 +47,7 @@ def graph_inputs(
 ) -> dict[str, np.ndarray]:  # `reals`, `codes`, `present`, `series`; the series in order
     "Make the arrays that the graph takes."
     past, rows = rows_ahead(t, df, known_future)
-    cut, present, _ = future_panel(t, past, rows)
+    cut, present = future_panel(t, past, rows)
     length, words, number = t.config.encoder + t.config.horizon, t.learnt['vocabulary'], _scale_rows(t)
     def laid(columns: Sequence[np.ndarray], kind: Any) -> np.ndarray:
         return np.stack(columns, -1).astype(kind).reshape(len(present), length, -1) if columns else np.zeros((len(present), length, 0), kind)

@@ -184,6 +184,13 @@ def _as_read(times: pd.Series) -> str | None:
     return 'integer' if pd.api.types.is_numeric_dtype(times) else None
 
 
+def _heavy_rows(part: Panel, light: pd.DataFrame | None) -> Panel:
+    "A part's own rows, without those that weigh nothing."
+    keys, keep = [part.spec.series, part.spec.time], part.own
+    if light is not None: keep = keep & ~pd.MultiIndex.from_frame(part.frame[keys]).isin(pd.MultiIndex.from_frame(light[keys]))
+    return _replace(part, frame=part.frame[keep], values=part.values[keep])
+
+
 def _noted(said: list[str], step: Callable[..., Any], *args: Any, **how: Any) -> Any:
     "Take a step of the path; its warnings become notes."
     with warnings.catch_warnings(record=True) as caught:
@@ -204,6 +211,7 @@ def prepare(
     max_gap: float | None = 10.0,  # a longer hole, in usual steps, ends a run; None: a hole never does
     look_back: bool = False,  # whether validation and test windows may look back over the cut
     derived: Sequence[str] = (),  # columns made from the table's own past and times, which are not judged
+    light: pd.DataFrame | None = None,  # series and time of rows that weigh nothing: no scale is fitted on them, no verdict hangs on them
 ) -> Prepared:  # ready to train on
     "Take a table all the way to verified, normalized windows; raise at the first fault that stops a training."
     notes: list[str] = []
@@ -214,9 +222,10 @@ def prepare(
     parts = dict(zip(('train', 'valid', 'test'), _noted(notes, panel.split, valid, test, look_back=back)))
     for name, rows in parts.items():
         if not len(rows): raise InputError(f'every part needs rows, {name} has none: give more rows')
-    inputs, targets = fit_normalizers(parts['train'])
-    later = pd.concat([p.frame[p.own] for p in (parts['valid'], parts['test'])], ignore_index=True)
-    check = _verdict(inputs, parts['train'].frame, later, spec)
+    train, *rest = (_heavy_rows(p, light) for p in parts.values())
+    inputs, targets = fit_normalizers(train)
+    later = pd.concat([p.frame for p in rest], ignore_index=True)
+    check = _verdict(inputs, train.frame, later, spec)
     check = _replace(check, table=check.table[~check.table.column.isin(derived)])
     stops = _stops(check)
     if stops: raise NormalizationError(f'{stops[0]}; or leave it out: name the others as observed')
@@ -224,7 +233,7 @@ def prepare(
     for name, rows in parts.items():
         try: windows[name] = _noted(notes, rows.transform(inputs, targets).windows, encoder, horizon)
         except InputError as e: raise InputError(f'among the {len(rows)} {name} rows, {e}') from None
-    notes += _remarks(parts['train'].frame, spec, horizon)
+    notes += _remarks(train.frame, spec, horizon)
     return Prepared(inputs, check, stops, notes, spec, panel, parts, targets, windows)
 
 # %% ../../nbs/80_forecast.path.ipynb #3f72928a

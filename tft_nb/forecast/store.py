@@ -20,6 +20,12 @@ from ..core import InputError, plain_json, write_whole
 FORMAT = 'tft_nb forecaster'
 VERSION = 1  # of the folder's layout
 WEIGHTS, STATE, CARD = 'model.safetensors', 'forecaster.json', 'README.md'
+_RECORD = 'record_sha256'  # of all else in the record; a folder of an earlier version has none
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    "SHA-256 of a record of plain JSON types."
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def write_folder(
@@ -34,7 +40,8 @@ def write_folder(
     path.mkdir(parents=True, exist_ok=True)
     weights = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
     digest = hashlib.sha256(weights).hexdigest()
-    text = json.dumps(plain_json({'format': FORMAT, 'version': VERSION, 'sha256': digest, **state}), indent=1)
+    record = plain_json({'format': FORMAT, 'version': VERSION, 'sha256': digest, **state})
+    text = json.dumps({**record, _RECORD: _digest(record)}, indent=1)
     write_whole(path / WEIGHTS, weights)
     write_whole(path / STATE, text.encode())
     write_whole(path / CARD, card.encode())
@@ -57,6 +64,9 @@ def read_folder(
                          'install the version of tft_nb that wrote it')
     if hashlib.sha256(weights).hexdigest() != state.get('sha256'):
         raise InputError(f'{path / WEIGHTS} must be what was saved, it is damaged: copy the folder anew')
+    held = state.pop(_RECORD, None)
+    if held not in (None, _digest(state)):
+        raise InputError(f'{path / STATE} must be what was saved, it is damaged or was edited: copy the folder anew')
     return load(weights), state
 
 # %% ../../nbs/88_forecast.store.ipynb #9edf3c38
@@ -86,4 +96,9 @@ def pull_folder(
 ) -> Path:  # a local folder
     "Find a forecaster's folder; download it if it is not a local one."
     if Path(name).is_dir(): return Path(name)
-    return Path(_hub().snapshot_download(str(name), allow_patterns=[WEIGHTS, STATE, CARD], **how))
+    hub = _hub()
+    try: return Path(hub.snapshot_download(str(name), allow_patterns=[WEIGHTS, STATE, CARD], **how))
+    except (OSError, ValueError) as e:      # no such name, no such repository, no way to it
+        reason = (str(e) or type(e).__name__).strip().splitlines()[0]
+        raise InputError(f'a forecaster is a local folder, or a repository of a model hub such as me/sales, {str(name)!r} is not found '
+                         f'({reason}): correct the name, or pass the folder of Forecaster.save') from None
