@@ -209,7 +209,7 @@ def _hars(normalizer: Normalizer, windows: Windows, raw: Sequence[np.ndarray], l
         found['HAR in logs'] = np.exp(_fan(*har(a, a0, b0), b0, quantiles))
     return {**found, 'HAR, normalized units': to_raw(normalizer, windows, _fan(*har(u, u0, v0), v0, quantiles), target)}
 
-
+# %% ../../nbs/81_forecast.cheap.ipynb #81aa0002
 def naive_forecasts(
     train: Windows,  # windows of the training rows
     windows: Windows,  # windows to forecast

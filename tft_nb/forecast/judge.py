@@ -21,6 +21,7 @@ from ..core import InputError
 from ..data import Windows
 from .calibrate import Calibration, adapt
 from .cheap import boosted, naive_forecasts
+from .features import lag_name
 from .path import as_trained
 from .score import score
 from .trained import Trained, bar_windows, forecast_windows, source_of
@@ -77,7 +78,7 @@ BAR = 'regression, the bar'  # name of the forecast that a network begins at
 
 def _cheap(t: Trained, train: Windows, windows: Windows, target: str, season: int | None) -> dict[str, np.ndarray]:
     "All cheap forecasts of one target, by name."
-    lags, q = {k: t.features.lagged(target, k) for k in t.features.lag}, t.config.quantiles
+    lags, q = {k: lag_name(target, k) for k in t.features.lag}, t.config.quantiles
     found = naive_forecasts(train, windows, t.targets, q, target, season, lags)
     if find_spec('lightgbm'): found['LightGBM'] = boosted(train, windows, q, target)
     return found
