@@ -16,6 +16,7 @@ import pandas as pd
 from .job import Job, member_folder
 from .report import Folded, report_page
 from ..core import InputError, csv_text, environment, plain_json, write_whole
+from ..forecast.card import measured
 from ..forecast import Forecaster, Plan, plot_fans, plot_importance, score_by_series, score_by_step
 from ..forecast.explain import CAVEATS
 from ..forecast.fit import judge_model, last_rows, parts_table
@@ -148,7 +149,7 @@ def report(
         sections['The next forecast'] = [fan]
     everything = pd.DataFrame({'value': {**facts['environment'], **facts['options']}}).map(str)
     size = f"{facts['parameters']:,} parameters, width {job.trained.config.hidden}, encoder {job.args.encoder}, horizon {job.args.horizon}"
-    sections |= {'Data': [forecaster.parts_, size], 'Training': _training_section(job),
+    sections |= {'Data': [forecaster.parts_, size, measured(job.trained)], 'Training': _training_section(job),
                  'What the network looked at': _importance_section(forecaster.importance_),
                  'Normalization, verified': _checks_section(job), 'Machine and options': [Folded(('all', everything))]}
     subtitle = f"{job.folder}, {facts['seconds']} s, {facts['parameters']:,} parameters, seed {job.args.seed}"

@@ -83,7 +83,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         quantiles: Sequence[float] = (0.1, 0.5, 0.9),  # levels, increasing, each between 0 and 1
         calendar: str | Sequence[str] = 'auto',  # inputs from the time: hour, weekday, yearday, age
         season: str | int | None = 'auto',  # rows of a season; `'auto'`: found; None: none
-        units: str = 'auto',  # `'train'`, `'window'`, `'change'`; `'auto'`: chosen on validation rows
+        units: str = 'auto',  # `'train'`, `'window'`, `'change'`; `'auto'`: chosen on validation rows, logs of the target too
         intervals: bool = True,  # calibrate on validation windows
         valid: float | str | int = 0.15,  # share of the time steps, or the date at which it begins
         test: float | str | int = 0.15,  # share of the time steps, or the date at which it begins

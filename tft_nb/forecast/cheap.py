@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..core import InputError
 from ..data import Windows, as_text, codes
-from ..normalize import Normalizer
+from .logs import AnyNormalizer
 
 # %% ../../nbs/81_forecast.cheap.ipynb #93eef862
 def history(
@@ -33,7 +33,7 @@ def history(
 
 # %% ../../nbs/81_forecast.cheap.ipynb #dca8e2d6
 def to_raw(
-    normalizer: Normalizer,  # fitted on the target column(s) of the training rows
+    normalizer: AnyNormalizer,  # fitted on the target column(s) of the training rows
     windows: Windows,  # where the values belong
     values: np.ndarray,  # `(window, horizon, …)` normalized values of one target
     target: str,  # its column
@@ -199,7 +199,7 @@ def _lagged(train: Windows, windows: Windows, column: str, x0: np.ndarray, x: np
     return np.where(np.isnan(found[0]), x[:, -1:], found[0]), np.where(np.isnan(found[1]), x0[:, -1:], found[1])
 
 
-def _hars(normalizer: Normalizer, windows: Windows, raw: Sequence[np.ndarray], labels: Sequence[np.ndarray],
+def _hars(normalizer: AnyNormalizer, windows: Windows, raw: Sequence[np.ndarray], labels: Sequence[np.ndarray],
           quantiles: Sequence[float], target: str) -> dict[str, np.ndarray]:
     "HAR in the target's unit, in logs where they exist, and in the loss's units."
     (x, x0, y0), (u, u0, v0) = raw, labels
@@ -213,7 +213,7 @@ def _hars(normalizer: Normalizer, windows: Windows, raw: Sequence[np.ndarray], l
 def naive_forecasts(
     train: Windows,  # windows of the training rows
     windows: Windows,  # windows to forecast
-    normalizer: Normalizer,  # of the target(s), as the windows' labels were normalized
+    normalizer: AnyNormalizer,  # of the target(s), as the windows' labels were normalized
     quantiles: Sequence[float] = (0.1, 0.5, 0.9),  # levels, each between 0 and 1
     target: str | None = None,  # the target column; None: the first
     season: int | str | None = 'auto',  # rows of a season; `'auto'`: found on training rows; None: none

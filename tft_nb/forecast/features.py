@@ -36,7 +36,7 @@ def calendar_inputs(
     "Turn times into smooth numbers."
     day = (times.dt.hour + times.dt.minute / 60 + times.dt.second / 3600) / 24
     phase = {'hour': day, 'weekday': (times.dt.day_of_week + day) / 7, 'yearday': (times.dt.day_of_year - 1 + day) / 365.25}
-    found = {}
+    found: dict[str, pd.Series] = {}
     for name in wanted:
         if name not in (*phase, 'age'): raise InputError(f"calendar inputs must be of {', '.join(PERIODS)} or age, got {name!r}: pass others")
         angle = 2 * np.pi * phase.get(name, day)

@@ -21,7 +21,7 @@ from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
 from .trained import Trained, source_of
-from .training import derived_inputs, heavy_series, heavy_windows, row_weights, untrained
+from .training import begin_record, derived_inputs, heavy_series, heavy_windows, row_weights, untrained
 
 # %% ../../nbs/88c_forecast.fit.ipynb #d1ede212
 _HEADS = 4  # of the attention: the width is a multiple
@@ -83,7 +83,8 @@ def begin_model(
     ready = prepare(_derived(features, frame, learned), features.extend(spec), encoder=encoder, horizon=horizon, valid=valid,
                     test=test, max_gap=max_gap, look_back=look_back, derived=features.names, light=light)
     ready = replace(ready, windows={k: heavy_windows(w, row_weights(w, frame, weight)) for k, w in ready.windows.items()})
-    return ready, untrained(ready, spec, features, calendars, units, max_gap=max_gap, start=start), season
+    def make(p: Prepared) -> Trained: return untrained(p, spec, features, calendars, units, max_gap=max_gap, start=start)
+    return *(begin_record(ready, make, light) if units == 'auto' else (ready, make(ready))), season
 
 # %% ../../nbs/88c_forecast.fit.ipynb #6890a10f
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .calibrate import Calibration
 from .cheap import to_raw
 from .features import Features
 from .future import Calendars, future_rows, past_and_plans, with_known
+from .logs import AnyNormalizer, read_normalizer
 from .path import as_trained
 from .rows import sorted_rows
 from .units import InUnits, last_windows, predict, to_labels
@@ -56,9 +57,9 @@ class Trained:
         return self.models[0].config
 
     @property
-    def targets(self) -> Normalizer:
+    def targets(self) -> AnyNormalizer:
         "The normalizer of the target(s)."
-        return Normalizer.from_state_dict(self.learnt['targets'])
+        return read_normalizer(self.learnt['targets'])
 
     @property
     def rows_needed(self) -> int:

@@ -21,6 +21,7 @@ from ..core import evaluating
 from ..data import Panel, Windows
 from .bar import Bar, bar_forecast, bar_inputs, bar_loss, choose_bar
 from .cheap import to_raw
+from .logs import AnyNormalizer
 from ..model.config import check_kinds
 from ..normalize import Normalizer
 
@@ -191,7 +192,7 @@ def side_by_side(
 def predict(
     model: nn.Module,  # a TFT with its `config`
     windows: Windows | InUnits,  # normalized windows
-    normalizer: Normalizer,  # of the target column(s)
+    normalizer: AnyNormalizer,  # of the target column(s)
     batch_size: int = 256,  # windows at a time, a multiple of 32
 ) -> dict[str, np.ndarray]:  # target → `(window, horizon, quantile)` in its own unit, quantiles in increasing order
     "Forecast every window, each to the same bits whatever the others are."
