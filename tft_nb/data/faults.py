@@ -172,7 +172,7 @@ def _clock_change(times: pd.Series, twice: pd.Series) -> bool:
     one = again.dt.normalize().drop_duplicates().dt.year.is_unique
     return bool(night.all() and one and not twice.all() and (times.dt.hour > 0).any())
 
-# %% ../../nbs/14_data.faults.ipynb #31c3e539
+# %% ../../nbs/14_data.faults.ipynb #9363a0ec
 def is_real(
     x: pd.Series,  # a plain column
 ) -> bool:  # numbers: a real input; else a categorical one
@@ -202,7 +202,7 @@ def as_key(
     check_single(x)
     return x if is_real(x) else as_text(x)
 
-
+# %% ../../nbs/14_data.faults.ipynb #4a1a6499
 def _check_kind(x: pd.Series, must: bool) -> None:
     "No text in a column of numbers: one that must be numeric, or whose values mostly are."
     kind = x.dtype.kind if isinstance(x.dtype, np.dtype) else ''
@@ -317,7 +317,7 @@ def _check_values(series: pd.Series, x: pd.Series, role: str, trained: bool) -> 
         if is_real(x) and not trained: _check_numbers(x, role)
     if role == 'static': _check_static(series, x)
 
-# %% ../../nbs/14_data.faults.ipynb #eb163f93
+# %% ../../nbs/14_data.faults.ipynb #da124561
 def wide_cure(
     df: Any,  # a table
     time: str = 'time',  # its column of times, or how it is to be called
@@ -337,7 +337,7 @@ def wide_cure(
     if times or read_times(pd.Series(values)).notna().all(): return long
     return long + f".assign(**{{{name!r}: lambda d: d[{name!r}].str.extract(r'(\\d+)')[0].astype(int)}})"
 
-
+# %% ../../nbs/14_data.faults.ipynb #a0bf1d1c
 def check_long(
     frame: pd.DataFrame,  # of plain columns
     series: str,  # column that tells one series from another

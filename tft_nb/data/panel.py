@@ -41,108 +41,7 @@ def codes(
     found = np.array([*(number.get(w, 0) for w in as_text(pd.Series(kinds))), 0], np.int64)
     return np.asarray(found[place])
 
-# %% ../../nbs/15_data.panel.ipynb #0a9f8e96
-class Transformer(Protocol):
-    "What Panel.transform needs of a normalizer."
-    by: Any  # column(s) that tell apart what is normalized apart, or None
-
-    def transform(
-        self,
-        X: Any,  # a table
-    ) -> Any:  # the same rows and columns
-        "Map a table to normalized values."
-
-# %% ../../nbs/15_data.panel.ipynb #102c8d83
-@dataclass(frozen=True)
-class Panel:
-    "Hold many series: the table, its roles, and the numbers that the network sees. Made by Panel.from_frame."
-    frame: pd.DataFrame  # raw table, sorted by series and time, columns of the spec
-    spec: PanelSpec  # roles of the columns
-    values: pd.DataFrame  # real columns as the network sees them: raw, or normalized by `transform`
-    labels: pd.DataFrame  # target column(s) as the loss sees them
-    vocabulary: dict[str, tuple[Any, ...]]  # kinds by column; the code is the position plus 1, 0 is unknown
-    run: np.ndarray  # `(row,)` number of the gap-free run that a row belongs to; no window crosses it
-    own: np.ndarray  # `(row,)` whether the row is the panel's own, or earlier history that its windows may look back to
-    times: str = ''  # span, usual steps and gaps of the whole table, in a line
-    trained: int | None = None  # of the series of a validation or test part, how many have training rows
-
-    @classmethod
-    def from_frame(
-        cls,
-        df: Any,  # long table of pandas, polars or Arrow, one row per series and time, in any order
-        spec: PanelSpec,  # roles of the columns
-        max_gap: float | None = 10.0,  # a longer hole, in steps of the series' own calendar, ends a run; None: a hole never does
-        vocabulary: Mapping[str, Iterable[Any]] | None = None,  # of a trained model: the table may lack targets, and new kinds are unknown
-        time_format: str | None = None,  # of the times, such as `'%d/%m/%Y'` or `'integer'`; None: found from all values
-    ) -> 'Panel':  # the checked panel
-        "Check a long table and make it a panel."
-        frame, times = _checked(df, spec, max_gap, vocabulary, time_format)
-        real = [c for c in spec.inputs if c != spec.series and is_real(frame[c])]
-        values = frame[real].astype('float64')
-        words = vocabulary or {c: _kinds(frame[c]) for c in spec.inputs if c not in real}
-        run, line = _runs(frame, spec, times, max_gap)
-        return cls(
-            frame,
-            spec,
-            values,
-            values[list(spec.targets)],
-            {c: tuple(v) for c, v in words.items()},
-            run,
-            np.ones(len(frame), bool),
-            line,
-        )
-
-    def split(
-        self,
-        valid: float | str | int = 0.15,  # share of the time steps, or the date at which validation begins
-        test: float | str | int = 0.15,  # share of the time steps, or the date at which test begins
-        look_back: int = 0,  # rows before the cut that validation and test windows may see as past; their targets lie after it
-        by: str = 'auto',  # `'time'`: at one date; `'series'`: at shares of each series; `'auto'`: at one date, if that serves half of the series
-    ) -> tuple['Panel', 'Panel', 'Panel']:  # training, validation and test rows; categories are those of training
-        "Cut the panel in three by time."
-        return _split(self, valid, test, look_back, by)
-
-    def transform(
-        self,
-        inputs: Transformer,  # a fitted normalizer of all real columns
-        targets: Transformer | None = None,  # a fitted normalizer of the target column(s) for the loss; None: as `inputs`
-    ) -> 'Panel':  # the same rows with normalized `values` and `labels`; `frame` stays raw
-        "Normalize what the network and the loss see."
-        values = _apply(inputs, self.frame, list(self.values))
-        own = list(self.spec.targets)
-        labels = values[own] if targets is None else _apply(targets, self.frame, own)
-        return _replace(self, values=values, labels=labels)
-
-    def windows(
-        self,
-        encoder: int,  # past steps that the network sees
-        horizon: int,  # future steps to forecast
-        stride: int = 1,  # rows between the starts of two windows
-        future: bool = False,  # also windows without any target yet: the rows to be forecast
-    ) -> 'Windows':  # the windows of these rows
-        "List the windows that fit into the runs of this panel."
-        from tft_nb.data.windows import Windows
-        return Windows(self, encoder, horizon, stride, future)
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    def __repr__(self) -> str:
-        mine = self.frame[self.own]
-        time, n = mine[self.spec.time], mine[self.spec.series].nunique()
-        seen = '' if self.trained is None else f' ({self.trained} in training)'
-        back = '' if self.own.all() else f' and {(~self.own).sum():,} of history'
-        return (f'Panel: {len(mine):,} rows{back}, {n} series{seen}, {len(self.spec.inputs)} inputs'
-                + (f', {time.min()} to {time.max()}' if len(mine) else ''))
-
-# %% ../../nbs/15_data.panel.ipynb #1c3ab511
-def _apply(normalizer: Transformer, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    "Normalize some columns of a table, with the column(s) that tell its groups apart beside them."
-    by = [normalizer.by] if isinstance(normalizer.by, str) else list(normalizer.by or ())
-    res: pd.DataFrame = normalizer.transform(frame[list(dict.fromkeys((*by, *columns)))])[columns]
-    return res
-
-
+# %% ../../nbs/15_data.panel.ipynb #ce3a54e9
 def _with_kinds(frame: pd.DataFrame, spec: PanelSpec, vocabulary: Mapping[str, Any] | None) -> pd.DataFrame:
     "The table with numbers as categories where the spec or the model says so; targets not known yet are missing."
     named = {*spec.category, *(vocabulary or ())} - {spec.series}
@@ -179,6 +78,114 @@ def _runs(frame: pd.DataFrame, spec: PanelSpec, times: pd.Series, max_gap: float
     steps, line = steps_between(times, pd.factorize(frame[spec.series])[0])
     hole = steps > max_gap if max_gap is not None else np.zeros(len(steps), bool)
     return np.cumsum(np.isnan(steps) | hole) - 1, line
+
+# %% ../../nbs/15_data.panel.ipynb #0a9f8e96
+class Transformer(Protocol):
+    "What Panel.transform needs of a normalizer."
+    by: Any  # column(s) that tell apart what is normalized apart, or None
+
+    def transform(
+        self,
+        X: Any,  # a table
+    ) -> Any:  # the same rows and columns
+        "Map a table to normalized values."
+
+# %% ../../nbs/15_data.panel.ipynb #6bf42171
+def _fields(df: Any, spec: PanelSpec, max_gap: float | None, vocabulary: Mapping[str, Iterable[Any]] | None,
+            time_format: str | None) -> dict[str, Any]:
+    "The fields of a panel, from its table."
+    frame, times = _checked(df, spec, max_gap, vocabulary, time_format)
+    real = [c for c in spec.inputs if c != spec.series and is_real(frame[c])]
+    values = frame[real].astype('float64')
+    words = vocabulary or {c: _kinds(frame[c]) for c in spec.inputs if c not in real}
+    run, line = _runs(frame, spec, times, max_gap)
+    return {
+        'frame': frame, 'spec': spec, 'values': values, 'labels': values[list(spec.targets)],
+        'vocabulary': {c: tuple(v) for c, v in words.items()}, 'run': run, 'own': np.ones(len(frame), bool), 'times': line,
+    }
+
+
+def _normalized(p: 'Panel', inputs: Transformer, targets: Transformer | None) -> dict[str, pd.DataFrame]:
+    "Values and labels of a panel on the scale of its normalizers."
+    values = _apply(inputs, p.frame, list(p.values))
+    own = list(p.spec.targets)
+    return {'values': values, 'labels': values[own] if targets is None else _apply(targets, p.frame, own)}
+
+
+def _apply(normalizer: Transformer, frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    "Normalize some columns of a table, with the column(s) that tell its groups apart beside them."
+    by = [normalizer.by] if isinstance(normalizer.by, str) else list(normalizer.by or ())
+    res: pd.DataFrame = normalizer.transform(frame[list(dict.fromkeys((*by, *columns)))])[columns]
+    return res
+
+
+def _summary(p: 'Panel') -> str:
+    "A panel in one line."
+    mine = p.frame[p.own]
+    time, n = mine[p.spec.time], mine[p.spec.series].nunique()
+    seen = '' if p.trained is None else f' ({p.trained} in training)'
+    back = '' if p.own.all() else f' and {(~p.own).sum():,} of history'
+    span = f', {time.min()} to {time.max()}' if len(mine) else ''
+    return f'Panel: {len(mine):,} rows{back}, {n} series{seen}, {len(p.spec.inputs)} inputs{span}'
+
+# %% ../../nbs/15_data.panel.ipynb #5e34bbb6
+@dataclass(frozen=True)
+class Panel:
+    "Hold many series: the table, its roles, and the numbers that the network sees. Made by Panel.from_frame."
+    frame: pd.DataFrame  # raw table, sorted by series and time, columns of the spec
+    spec: PanelSpec  # roles of the columns
+    values: pd.DataFrame  # real columns as the network sees them: raw, or normalized by `transform`
+    labels: pd.DataFrame  # target column(s) as the loss sees them
+    vocabulary: dict[str, tuple[Any, ...]]  # kinds by column; the code is the position plus 1, 0 is unknown
+    run: np.ndarray  # `(row,)` number of the gap-free run that a row belongs to; no window crosses it
+    own: np.ndarray  # `(row,)` whether the row is the panel's own, or earlier history that its windows may look back to
+    times: str = ''  # span, usual steps and gaps of the whole table, in a line
+    trained: int | None = None  # of the series of a validation or test part, how many have training rows
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: Any,  # long table of pandas, polars or Arrow, one row per series and time, in any order
+        spec: PanelSpec,  # roles of the columns
+        max_gap: float | None = 10.0,  # a longer hole, in steps of the series' own calendar, ends a run; None: a hole never does
+        vocabulary: Mapping[str, Iterable[Any]] | None = None,  # of a trained model: the table may lack targets, and new kinds are unknown
+        time_format: str | None = None,  # of the times, such as `'%d/%m/%Y'`, `'Europe/Paris'` or `'integer'`; None: found from all values
+    ) -> 'Panel':  # the checked panel
+        "Check a long table and make it a panel."
+        return cls(**_fields(df, spec, max_gap, vocabulary, time_format))
+
+    def split(
+        self,
+        valid: float | str | int = 0.15,  # share of the time steps, or the date at which validation begins
+        test: float | str | int = 0.15,  # share of the time steps, or the date at which test begins
+        look_back: int = 0,  # rows before the cut that validation and test windows may see as past; their targets lie after it
+        by: str = 'auto',  # `'time'`: at one date; `'series'`: at shares of each series; `'auto'`: at one date, if that serves half of the series
+    ) -> tuple['Panel', 'Panel', 'Panel']:  # training, validation and test rows; categories are those of training
+        "Cut the panel in three by time."
+        return _split(self, valid, test, look_back, by)
+
+    def transform(
+        self,
+        inputs: Transformer,  # a fitted normalizer of all real columns
+        targets: Transformer | None = None,  # a fitted normalizer of the target column(s) for the loss; None: as `inputs`
+    ) -> 'Panel':  # the same rows with normalized `values` and `labels`; `frame` stays raw
+        "Normalize what the network and the loss see."
+        return _replace(self, **_normalized(self, inputs, targets))
+
+    def windows(
+        self,
+        encoder: int,  # past steps that the network sees
+        horizon: int,  # future steps to forecast
+        stride: int = 1,  # rows between the starts of two windows
+        future: bool = False,  # also windows without any target yet: the rows to be forecast
+    ) -> 'Windows':  # the windows of these rows
+        "List the windows that fit into the runs of this panel."
+        from tft_nb.data.windows import Windows
+        return Windows(self, encoder, horizon, stride, future)
+
+    def __len__(self) -> int: return len(self.frame)
+
+    def __repr__(self) -> str: return _summary(self)
 
 # %% ../../nbs/15_data.panel.ipynb #a5735767
 def _place(steps: pd.Index, share: float) -> Any:
@@ -260,13 +267,15 @@ def _rows(p: Panel, own: np.ndarray, history: np.ndarray, trained: int | None) -
         trained=trained,
     )
 
-# %% ../../nbs/15_data.panel.ipynb #827ced62
-def _split(p: Panel, valid: float | str | int, test: float | str | int, look_back: int, by: str) -> tuple[Panel, Panel, Panel]:
-    "Training, validation and test."
-    shares = (valid, test) if isinstance(valid, float) and isinstance(test, float) else None
+# %% ../../nbs/15_data.panel.ipynb #c5f181d1
+_HARDLY = 'the series hardly overlap in time, so each is split at shares of its own rows, and not at one date (by="time")'
+
+
+def _check_split(p: Panel, given: np.ndarray, shares: tuple[float, float] | None, look_back: int, by: str) -> None:
+    "Shares leave rows for training, and some rows have a target."
     if shares and not (min(shares) > 0 and sum(shares) < 1):
         raise InputError('valid and test must be positive shares that leave some for training, '
-                         f'got {valid} and {test}: pass smaller ones')
+                         f'got {shares[0]} and {shares[1]}: pass smaller ones')
     if look_back < 0:
         raise InputError(
             f'look_back must be at least 0 rows, got {look_back}: pass the length of the encoder'
@@ -275,28 +284,26 @@ def _split(p: Panel, valid: float | str | int, test: float | str | int, look_bac
         raise InputError(
             f"by must be 'auto', 'time' or, with shares, 'series', got {by!r}: pass one of them"
         )
-    series = pd.factorize(p.frame[p.spec.series])[0]
-    given = p.labels.notna().any(axis=1).to_numpy()
     if not given.any():
         raise InputError(
             f'a split needs rows with a target, {p.spec.targets[0]!r} has none: give its values'
         )
+
+
+def _split(p: Panel, valid: float | str | int, test: float | str | int, look_back: int, by: str) -> tuple[Panel, Panel, Panel]:
+    "Training, validation and test."
+    shares = (valid, test) if isinstance(valid, float) and isinstance(test, float) else None
+    series = pd.factorize(p.frame[p.spec.series])[0]
+    given = p.labels.notna().any(axis=1).to_numpy()
+    _check_split(p, given, shares, look_back, by)
     if shares and by == 'series': part = _parts_by_series(series, given, *shares)
     else: part = _parts_by_time(p, given, valid, test)
     if shares and by == 'auto' and not _serves(series, part):
+        warnings.warn(_HARDLY, stacklevel=3)
         part = _parts_by_series(series, given, *shares)
-        warnings.warn(
-            'the series hardly overlap in time, so each is split at shares of its own rows, and not at one date (by="time")',
-            stacklevel=3,
-        )
     seen = np.bincount(series[part == 0], minlength=series.max() + 1) > 0
     counts = [None, *(int(seen[np.unique(series[part == k])].sum()) for k in (1, 2))]
-    one, two, three = (
-        _rows(p, part == k, _history(p.run, part, k, look_back), counts[k]) for k in range(3)
-    )
-    words = {c: _kinds(one.frame[c]) for c in p.vocabulary}
-    return (
-        _replace(one, vocabulary=words),
-        _replace(two, vocabulary=words),
-        _replace(three, vocabulary=words),
-    )
+    rows = [_rows(p, part == k, _history(p.run, part, k, look_back), counts[k]) for k in range(3)]
+    words = {c: _kinds(rows[0].frame[c]) for c in p.vocabulary}
+    one, two, three = (_replace(r, vocabulary=words) for r in rows)
+    return one, two, three

@@ -150,42 +150,6 @@ def typed_table(
         else frame
     )
 
-# %% ../../nbs/11_data.table.ipynb #2e6e4219
-_PARQUET = ('.parquet', '.pq')
-_OTHER = ('.xlsx', '.xls', '.ods', '.json', '.feather', '.h5', '.pkl', '.zip')      # other programs' files
-
-
-def _load(path: Path) -> tuple[pd.DataFrame, list[Any]]:
-    "The table of a file, and the names as they stand in its header."
-    if path.suffix.lower() in _OTHER: raise ValueError(f'it is {path.suffix}')
-    if path.suffix.lower() in _PARQUET:
-        df = _with_index(pd.read_parquet(path))
-        return df, list(df)
-    return pd.read_csv(path, low_memory=False), pd.read_csv(
-        path, header=None, nrows=1, dtype=str
-    ).iloc[0].tolist()
-
-
-def read_table(
-    path: str | Path,  # a `.csv`, `.csv.gz`, `.parquet` or `.pq` file
-    names: Iterable[str] = (),  # columns that hold names or codes: their text is kept, `001` is not 1
-) -> pd.DataFrame:  # the table as stored, rows numbered from 0
-    "Read a CSV or Parquet file."
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f'a table must be a file, {str(path)!r} is a folder: name a file in it')
-    if not path.is_file():
-        raise InputError(f'a data file must exist, {str(path)!r} does not: check the path')
-    try: df, header = _load(path)
-    except Exception as e:       # every reader has errors of its own; the user needs one line
-        reason = (str(e) or type(e).__name__).splitlines()[0]
-        raise InputError(f'{str(path)!r} must be a readable CSV or Parquet table ({reason}): '
-                         'save it as CSV in UTF-8, or as Parquet, or name another file') from None
-    _check_layout(df, header, str(path))
-    if df.empty:
-        raise InputError(f'a data file must have rows, {str(path)!r} has none: name another file')
-    return _with_text(_with_names(df).rename(columns=str), path, names)
-
 # %% ../../nbs/11_data.table.ipynb #c9b77a5b
 def _check_layout(df: pd.DataFrame, names: list[Any], path: str) -> None:
     "A file has one header line, commas, and names that differ."
@@ -225,17 +189,65 @@ def _header_lines(df: pd.DataFrame) -> int:
         if hidden.shape[1] >= 2: return int(hidden.iloc[lines:].notna().any(axis=1).idxmax())      # empty rows too
     return 0
 
-# %% ../../nbs/11_data.table.ipynb #2ac72fbe
+# %% ../../nbs/11_data.table.ipynb #3075ddbc
+_PARQUET = ('.parquet', '.pq')
+_OTHER = ('.xlsx', '.xls', '.ods', '.json', '.feather', '.h5', '.pkl', '.zip')      # other programs' files
+
+
+def _load(path: Path) -> tuple[pd.DataFrame, list[Any]]:
+    "The table of a file, and the names as they stand in its header."
+    if path.suffix.lower() in _OTHER: raise ValueError(f'it is {path.suffix}')
+    if path.suffix.lower() in _PARQUET:
+        df = _with_index(pd.read_parquet(path))
+        return df, list(df)
+    return pd.read_csv(path, low_memory=False), pd.read_csv(
+        path, header=None, nrows=1, dtype=str
+    ).iloc[0].tolist()
+
+# %% ../../nbs/11_data.table.ipynb #0df91958
 _PLAIN = r'-?(0|[1-9]\d*)(\.0*|\.\d*[1-9])?'      # a number that is written back as it was
 
 
 def _with_text(df: pd.DataFrame, path: Path, names: Iterable[str]) -> pd.DataFrame:
     "The table with its names as the file has them."
     numbers = [c for c in names if c in df and pd.api.types.is_numeric_dtype(df[c])]
-    if not numbers or path.suffix.lower() in _PARQUET: return df
+    if not numbers: return df
     text = pd.read_csv(path, usecols=numbers, dtype=str)
     lost = [c for c in numbers if not text[c].dropna().str.fullmatch(_PLAIN).all()]
     return df.assign(**{c: text[c] for c in lost})
+
+
+def _without_blank(df: pd.DataFrame) -> pd.DataFrame:
+    "The table without rows that hold nothing; they had made numbers of whole numbers."
+    blank = df.isna().all(axis=1)
+    if not blank.any(): return df
+    warnings.warn(f'{blank.sum()} rows hold nothing: left out', stacklevel=3)
+    kept = df[~blank].reset_index(drop=True)
+    whole = [c for c in kept.select_dtypes('float') if ((kept[c] % 1 == 0) & (kept[c].abs() < 2**53)).all()]
+    return kept.astype(dict.fromkeys(whole, 'int64'))
+
+# %% ../../nbs/11_data.table.ipynb #c40694cb
+def read_table(
+    path: str | Path,  # a `.csv`, `.csv.gz`, `.parquet` or `.pq` file
+    names: Iterable[str] = (),  # columns that hold names or codes: their text is kept, `001` is not 1
+) -> pd.DataFrame:  # the table as stored, rows numbered from 0
+    "Read a CSV or Parquet file."
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f'a table must be a file, {str(path)!r} is a folder: name a file in it')
+    if not path.is_file():
+        raise InputError(f'a data file must exist, {str(path)!r} does not: check the path')
+    try: df, header = _load(path)
+    except Exception as e:       # every reader has errors of its own; the user needs one line
+        reason = (str(e) or type(e).__name__).splitlines()[0]
+        raise InputError(f'{str(path)!r} must be a readable CSV or Parquet table ({reason}): '
+                         'save it as CSV in UTF-8, or as Parquet, or name another file') from None
+    _check_layout(df, header, str(path))
+    df = _with_names(df).rename(columns=str)
+    if path.suffix.lower() not in _PARQUET: df = _without_blank(_with_text(df, path, names))
+    if df.empty:
+        raise InputError(f'a data file must have rows, {str(path)!r} has none: name another file')
+    return df
 
 # %% ../../nbs/11_data.table.ipynb #8da2a73f
 def check_column(

@@ -269,30 +269,10 @@ def _number_readings(x: pd.Series, format: str | None) -> list[tuple[str, pd.Ser
     dates = read(_compact, (*_COMPACT, '%Y%j', '%G%V')) if x.max() >= 10_101 else []
     return [('integer', counter), *dates, *units]
 
-# %% ../../nbs/13_data.times.ipynb #6824a914
+# %% ../../nbs/13_data.times.ipynb #0fd2713f
 _Q_FIRST = r'^Q([1-4])[- /]?(\d{4})$'
 _UTC = r'(?<=\d) ?(?:UTC|GMT)$'
 _DIGITS = r'\d{10}|\d{12,14}|\d{16}|\d{19}'      # down to the hour, minute or second, or since 1970
-
-
-def _one_reading(raw: pd.Series, format: str | None, group: np.ndarray) -> tuple[str | None, pd.Series]:
-    "The format of a column of times, and the times; several offsets are read in UTC."
-    t, nothing = typed(raw), (None, pd.Series(pd.NaT, raw.index, name=raw.name))
-    if pd.api.types.is_datetime64_any_dtype(t): return None, t
-    if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
-    number = pd.api.types.is_numeric_dtype(t)
-    if not number and pd.api.types.infer_dtype(t, skipna=True) != 'string': return nothing
-    place, distinct = pd.factorize(t)
-    kinds = pd.Series(distinct) if number else _words(distinct, t.dtype)
-    if not number and len(kinds) and kinds.str.fullmatch(_DIGITS).all():
-        kinds, number = pd.to_numeric(kinds), True
-    if not len(kinds): return nothing
-    found = (_number_readings if number else _readings)(kinds, format)
-    readings = {f: _spread(x, place, t) for f, x in found}
-    if not readings: return nothing
-    if len(readings) > 1: return _chosen(raw.name, raw, readings, group)
-    if number and format is None and found[0][0] in _UNITS: _note_unit(raw.name, kinds[0], found[0])
-    return next(iter(readings.items()))
 
 
 def _words(distinct: Any, dtype: Any) -> pd.Series:
@@ -316,6 +296,26 @@ def _note_unit(name: Any, number: Any, found: tuple[str, pd.Series]) -> None:
         "for a counter pass time_format='integer'",
         stacklevel=6,
     )
+
+# %% ../../nbs/13_data.times.ipynb #212d5606
+def _one_reading(raw: pd.Series, format: str | None, group: np.ndarray) -> tuple[str | None, pd.Series]:
+    "The format of a column of times, and the times; several offsets are read in UTC."
+    t, nothing = typed(raw), (None, pd.Series(pd.NaT, raw.index, name=raw.name))
+    if pd.api.types.is_datetime64_any_dtype(t): return None, t
+    if isinstance(t.dtype, pd.CategoricalDtype): t = as_text(t)
+    number = pd.api.types.is_numeric_dtype(t)
+    if not number and pd.api.types.infer_dtype(t, skipna=True) != 'string': return nothing
+    place, distinct = pd.factorize(t)
+    kinds = pd.Series(distinct) if number else _words(distinct, t.dtype)
+    if not number and len(kinds) and kinds.str.fullmatch(_DIGITS).all():
+        kinds, number = pd.to_numeric(kinds), True
+    if not len(kinds): return nothing
+    found = (_number_readings if number else _readings)(kinds, format)
+    readings = {f: _spread(x, place, t) for f, x in found}
+    if not readings: return nothing
+    if len(readings) > 1: return _chosen(raw.name, raw, readings, group)
+    if number and format is None and found[0][0] in _UNITS: _note_unit(raw.name, kinds[0], found[0])
+    return next(iter(readings.items()))
 
 # %% ../../nbs/13_data.times.ipynb #05e980a7
 def _found(raw: pd.Series, format: str | None, series: Any) -> tuple[str | None, pd.Series]:

@@ -67,7 +67,53 @@ def _starts(panel: Panel, encoder: int, horizon: int, stride: int, future: bool)
     known = np.r_[0, np.cumsum(panel.labels.notna().any(axis=1).to_numpy())]
     return np.asarray(start[future | (known[start + length] > known[start + encoder])])
 
-# %% ../../nbs/16_data.windows.ipynb #dc3ee476
+# %% ../../nbs/16_data.windows.ipynb #bfdd2943
+def _checked_index(index: Tensor | Sequence[int], starts: Tensor) -> Tensor:
+    "Numbers of windows as a tensor; or an `InputError` when there are no such windows."
+    index = torch.as_tensor(index, device=starts.device)
+    if index.device.type == 'cpu' and index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(starts):
+        raise InputError(
+            f'numbers of windows must be from 0 to {len(starts) - 1}, got {int(index.min())} to {int(index.max())}: pass others'
+        )
+    return index
+
+# %% ../../nbs/16_data.windows.ipynb #3df7d999
+def _too_short(panel: Panel, starts: np.ndarray, encoder: int, horizon: int) -> dict[Any, int]:
+    "Longest run of each series that has no window; an error when no series has one."
+    size = np.bincount(panel.run - panel.run[0] if len(panel) else panel.run)
+    number, names = pd.factorize(panel.frame[panel.spec.series])
+    longest = pd.Series(np.repeat(size, size)).groupby(number).max()
+    none = np.bincount(number[starts], minlength=len(names)) == 0
+    if none.all():
+        raise InputError(_no_window(panel, int(longest.max()) if len(longest) else 0, encoder, horizon))
+    short = {names[i]: int(longest[i]) for i in np.flatnonzero(none)}
+    if short:
+        some = ', '.join(f'{k} ({n})' for k, n in [*short.items()][:5])
+        more = f' and {len(short) - 5} more' if len(short) > 5 else ''
+        warnings.warn(f'too short for a window of {encoder + horizon} rows, left out: {some}{more}', stacklevel=4)
+    return short
+
+
+def _no_window(panel: Panel, longest: int, encoder: int, horizon: int) -> str:
+    "Why there is no window, and what to do."
+    length = encoder + horizon
+    if longest >= length and panel.own.all():
+        return (
+            f'a window needs a target in its horizon, none of {panel.spec.targets} has one there: give rows with a target, '
+            'or list the windows to be forecast by future=True'
+        )
+    cures = ['give more rows', 'pass a shorter encoder or horizon']
+    series = panel.frame[panel.spec.series].nunique()
+    if len(np.unique(panel.run)) > series:
+        cures.append('let longer holes pass (max_gap, --max-gap)')
+    if panel.trained is not None:
+        cures.append(f'let windows look back over the cut (look_back={encoder} in split)')
+    return (
+        f'a window needs encoder {encoder} + horizon {horizon} = {length} consecutive rows of one series, '
+        f'the longest run is {longest} rows: {", or ".join(cures)}'
+    )
+
+# %% ../../nbs/16_data.windows.ipynb #74cf2290
 class Windows:
     "List the windows of a panel; `batch` gathers any of them."
 
@@ -80,20 +126,16 @@ class Windows:
         future: bool = False,  # also windows without any target yet: the rows to be forecast
     ):
         if min(encoder, horizon, stride) < 1:
-            raise InputError(
-                f'encoder, horizon and stride must be at least 1, got {encoder}, {horizon} and {stride}'
-            )
+            raise InputError(f'encoder, horizon and stride must be at least 1, got {encoder}, {horizon} and {stride}')
         self.panel, self.encoder, self.horizon = panel, encoder, horizon
-        self._series = torch.from_numpy(
-            pd.factorize(panel.frame[panel.spec.series])[0].astype(np.int64)
-        )
-        self.starts = torch.from_numpy(_starts(panel, encoder, horizon, stride, future))
-        self.skipped = _too_short(self)      # name of the series → its longest run in rows
-        self.columns = _columns(panel)                          # names of the columns of each tensor of a batch
+        starts = _starts(panel, encoder, horizon, stride, future)
+        self.skipped = _too_short(panel, starts, encoder, horizon)      # name of the series → its longest run in rows
+        self.columns = _columns(panel)      # names of the columns of each tensor of a batch
+        self.starts = torch.from_numpy(starts)
+        self._series = torch.from_numpy(pd.factorize(panel.frame[panel.spec.series])[0].astype(np.int64))
         self._data = _tensors(panel)
 
-    def __len__(self) -> int:
-        return len(self.starts)
+    def __len__(self) -> int: return len(self.starts)
 
     def to(
         self,
@@ -109,12 +151,7 @@ class Windows:
         index: Tensor | Sequence[int],  # numbers of windows, each from 0 to `len(self) - 1`
     ) -> Tensor:  # `(batch, encoder + horizon)` row numbers of `panel.frame`
         "Tell which rows the windows cover."
-        index = torch.as_tensor(index, device=self.starts.device)
-        if index.device.type == 'cpu' and index.numel() and not 0 <= int(index.min()) <= int(index.max()) < len(self):
-            raise InputError(
-                f'numbers of windows must be from 0 to {len(self) - 1}, got {int(index.min())} to {int(index.max())}: pass others'
-            )
-        start = self.starts[index]
+        start = self.starts[_checked_index(index, self.starts)]
         return start[:, None] + torch.arange(self.encoder + self.horizon, device=start.device)
 
     def batch(
@@ -122,13 +159,8 @@ class Windows:
         index: Tensor | Sequence[int],  # numbers of windows
     ) -> dict[str, Tensor]:  # `known_real`, `observed_cat`, `target`, …; no key for an empty group, no mask if no value is missing
         "Gather windows."
-        rows = self.rows(index)
-        when = {
-            'known': rows,
-            'observed': rows[:, : self.encoder],
-            'static': rows[:, 0],
-            'target': rows[:, self.encoder :],
-        }
+        rows, past = self.rows(index), self.encoder
+        when = {'known': rows, 'observed': rows[:, :past], 'static': rows[:, 0], 'target': rows[:, past:]}
         found = {k: v[when[k.split('_')[0]]] for k, v in self._data.items()}
         return {**found, 'series': self._series[rows[:, 0]], 'start': rows[:, 0]}
 
@@ -141,44 +173,7 @@ class Windows:
         found: np.ndarray = self.panel.frame[list(self.panel.spec.targets)].to_numpy(float)[rows]
         return found[..., 0] if found.shape[-1] == 1 else found
 
-# %% ../../nbs/16_data.windows.ipynb #fcda0773
-def _too_short(w: Windows) -> dict[Any, int]:
-    "Longest run of each series that has no window; an error when no series has one."
-    panel, length = w.panel, w.encoder + w.horizon
-    size = np.bincount(panel.run - panel.run[0] if len(panel) else panel.run)
-    longest = pd.Series(np.repeat(size, size)).groupby(w._series.numpy()).max()
-    names = panel.frame[panel.spec.series].drop_duplicates().to_numpy()
-    none = np.bincount(w._series[w.starts].numpy(), minlength=len(names)) == 0
-    if none.all(): raise InputError(_no_window(w, longest.max() if len(longest) else 0, length))
-    short = {names[i]: int(longest[i]) for i in np.flatnonzero(none)}
-    if short:
-        some = ', '.join(f'{k} ({n})' for k, n in [*short.items()][:5]) + (
-            f' and {len(short) - 5} more' if len(short) > 5 else ''
-        )
-        warnings.warn(f'too short for a window of {length} rows, left out: {some}', stacklevel=4)
-    return short
-
-
-def _no_window(w: Windows, longest: int, length: int) -> str:
-    "Why there is no window, and what to do."
-    panel = w.panel
-    if longest >= length and panel.own.all():
-        return (
-            f'a window needs a target in its horizon, none of {panel.spec.targets} has one there: give rows with a target, '
-            'or list the windows to be forecast by future=True'
-        )
-    cures = ['give more rows', 'pass a shorter encoder or horizon']
-    series = panel.frame[panel.spec.series].nunique()
-    if len(np.unique(panel.run)) > series:
-        cures.append('let longer holes pass (max_gap, --max-gap)')
-    if panel.trained is not None:
-        cures.append(f'let windows look back over the cut (look_back={w.encoder} in split)')
-    return (
-        f'a window needs encoder {w.encoder} + horizon {w.horizon} = {length} consecutive rows of one series, '
-        f'the longest run is {longest} rows: {", or ".join(cures)}'
-    )
-
-# %% ../../nbs/16_data.windows.ipynb #e994d532
+# %% ../../nbs/16_data.windows.ipynb #c468efcb
 class SharedWindows:
     "List groups of overlapping windows; a batch computes what they share once."
 
@@ -199,13 +194,8 @@ class SharedWindows:
             )
         if min(size, step) < 1:
             raise InputError(f'size and step must be at least 1, got {size} and {step}')
-        self.encoder, self.horizon, self.size, self.panel, self.fork = (
-            encoder,
-            horizon,
-            size,
-            panel,
-            fork,
-        )
+        self.encoder, self.horizon, self.panel = encoder, horizon, panel
+        self.size, self.fork = size, fork
         self.offset = torch.arange(size) * step
         self.spans = Windows(panel, encoder + int(self.offset[-1]), horizon, stride)
         self.spans.starts = self.spans.starts[
@@ -213,8 +203,7 @@ class SharedWindows:
         ]
         self._ends = Windows(panel, 1, horizon, future=True)
 
-    def __len__(self) -> int:
-        return len(self.spans)
+    def __len__(self) -> int: return len(self.spans)
 
     def to(
         self,
