@@ -129,7 +129,9 @@ def signature(o):
 
 
 def meanings(o):
-    "The comment of each parameter, of a dataclass's inherited fields too."
+    "The comment of each parameter, of a dataclass's inherited fields too, and of a named tuple's fields."
+    if hasattr(o, '_fields'):
+        return dict(re.findall(r'^    (\w+): .*?  # (.+)$', inspect.getsource(o), flags=re.M))
     found = {}
     for c in reversed(o.__mro__) if inspect.isclass(o) else [o]:
         if c is o or own(c):
