@@ -110,7 +110,9 @@ def kind(anno):
         return ''
     text = anno if isinstance(anno, str) else inspect.formatannotation(anno)
     text = re.sub(r'numpy\.ndarray\[tuple\[(?:typing\.)?Any, \.\.\.\], numpy\.dtype\[(.*?)\]\]', r'NDArray[\1]', text)
-    return re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])|^'|'$|<class '|'>", '', text)
+    text = re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])|^'|'$|<class '|'>|~", '', text)
+    text = re.sub(r'Optional\[(\w+)\]', r'\1 | None', text)
+    return re.sub(r'Union\[([\w, ]+)\]', lambda m: m[1].replace(', ', ' | ').replace('NoneType', 'None'), text)
 
 
 def value(default):
@@ -129,7 +131,9 @@ def signature(o):
 
 
 def meanings(o):
-    "The comment of each parameter, of a dataclass's inherited fields too."
+    "The comment of each parameter, of a dataclass's inherited fields too, and of a named tuple's fields."
+    if hasattr(o, '_fields'):
+        return dict(re.findall(r'^    (\w+): .*?  # (.+)$', inspect.getsource(o), flags=re.M))
     found = {}
     for c in reversed(o.__mro__) if inspect.isclass(o) else [o]:
         if c is o or own(c):

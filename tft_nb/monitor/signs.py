@@ -41,7 +41,7 @@ class Run(NamedTuple):
     "Hold what signs look at."
     steps: pd.DataFrame  # the last steps, as `History.tail` gives them
     epochs: Sequence[Mapping[str, Any]]  # figures of the epochs so far
-    bounds: SignBounds
+    bounds: SignBounds  # where each sign begins
 
 
 class Seen(NamedTuple):

@@ -164,7 +164,7 @@ def _alike(own: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     limits = {int: 2**31, float: 3e38}
     return all(type(v) is type(own[k]) and 0 <= v < limits[type(v)] for k, v in found.items())
 
-
+# %% ../../nbs/73_train.run.ipynb #9e7cbbbc
 def _is_figure(x: Any) -> bool:
     "Whether it is a number, and no flag."
     return isinstance(x, (int, float)) and not isinstance(x, bool)
@@ -179,7 +179,7 @@ def _is_epoch(row: Mapping[str, Any], step: int) -> bool:
     if any(math.isnan(row[k]) for k in EPOCH_COLUMNS if k not in _MAY_LACK): return False
     return isinstance(row['step'], int) and 0 <= row['step'] <= step
 
-
+# %% ../../nbs/73_train.run.ipynb #5b2d43ae
 def _check_fit(run: Run, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
     "Refuse what the run would stumble over later."
     parameters = {str(i): p.shape for i, p in enumerate(optimized(run.optimizer))}
