@@ -19,7 +19,8 @@ from ..forecast.path import Prepared, examine
 def _text(machine: Any, ready: Prepared) -> str:
     "The verdict on machine and table for a terminal."
     shown = machine.assign(remedy=machine.remedy.where(~machine.ok, '')).set_index('check')
-    said = [fit_width(shown[['ok', 'figure', 'bound', 'remedy']]), '', f'times: {ready.times}', verification_text(ready.inputs, ready.check)]
+    times = ready.times.replace(' 00:00:00', '')
+    said = [fit_width(shown[['ok', 'figure', 'bound', 'remedy']]), '', f'times: {times}', verification_text(ready.inputs, ready.check)]
     said += [f'  {line}' for c, line in ready.faults.items() if c not in ready.check.culprits]
     return '\n'.join([*said, *(f'note: {line}' for line in ready.notes)])
 

@@ -46,10 +46,6 @@ def claim_or_go_on(
     return Path(out) if restarted and out and (Path(out) / 'run.json').exists() else claim_folder(out)
 
 # %% ../../nbs/94_cli.folder.ipynb #4d3ea1ff
-MAY_CHANGE = ('resume', 'report', 'json', 'device', 'data')      # options beside --resume or --report that may differ from the run's
-LONGER = ('epochs', 'minutes')      # the same, beside --resume alone
-
-
 def _said(name: str, value: Any) -> list[str]:
     "An option as a user would say it."
     option = '--' + name.replace('_', '-')
@@ -84,6 +80,10 @@ def read_run(
             raise InputError(f'run.json must hold options, its {name} is {options[name]!r}: restore it, or start a new run')
     return argparse.Namespace(**options)
 
+# %% ../../nbs/94_cli.folder.ipynb #7e1dd54f
+MAY_CHANGE = ('resume', 'report', 'json', 'device', 'data')      # options beside --resume or --report that may differ from the run's
+LONGER = ('epochs', 'minutes')      # the same, beside --resume alone
+
 
 def given(
     argv: Sequence[str] | None,  # options of `tft_train`; None: of the command line
@@ -93,7 +93,7 @@ def given(
     blank = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args(argv)), unset))
     return {k: v for k, v in vars(parser.parse_args(argv, blank)).items() if v is not unset}
 
-# %% ../../nbs/94_cli.folder.ipynb #7e1dd54f
+
 def go_on(
     said: Mapping[str, Any],  # options beside `--resume`, as of `given`
     run: argparse.Namespace,  # options of the run

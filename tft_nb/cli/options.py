@@ -81,7 +81,12 @@ def _add_table(p: argparse.ArgumentParser, data: bool = True) -> None:
     column('--static', 'columns constant within a series', nargs='*', default=[])
     column('--observed', 'columns known up to now (default: all others)', nargs='*')
     column('--category', 'columns of numbers that are codes, no quantities', nargs='*', default=[])
-    group.add_argument('--time-format', metavar='FORMAT', help='how times are written, such as %%d.%%m.%%Y (default: found from all of them)')
+    _add_format(group, 'found from all of them')
+
+
+def _add_format(p: Any, default: str) -> None:
+    "The option that says how times are written."
+    p.add_argument('--time-format', metavar='FORMAT', help=f'how times are written, such as %%d.%%m.%%Y (default: {default})')
 
 
 def _add_json(p: argparse.ArgumentParser) -> None:
@@ -168,7 +173,8 @@ def predict_parser() -> argparse.ArgumentParser:  # of `tft_predict`
     p.add_argument('--data', metavar='FILE', help='table whose last rows are the history (default: that of the run)')
     p.add_argument('--future', metavar='FILE', help='table of known inputs for the steps ahead')
     p.add_argument('--series', nargs='+', metavar='NAME', help='forecast these series alone (default: all)')
-    p.add_argument('--out', metavar='FILE', help='CSV or Parquet file for the forecast (default: print it)')
+    _add_format(p, 'as in training')
+    p.add_argument('--out', metavar='FILE', help='CSV or Parquet file for the forecast, all digits (default: print it, six digits)')
     _add_json(p)
     return p
 
@@ -179,6 +185,7 @@ def backtest_parser() -> argparse.ArgumentParser:  # of `tft_backtest`
     p.add_argument('run', metavar='RUN', help='folder of a run of tft_train')
     p.add_argument('--data', metavar='FILE', help='table to score on (default: that of the run, if it is still there)')
     p.add_argument('--folds', type=_count, default=4, metavar='N', help='points of the past')
+    _add_format(p, 'as in training')
     p.add_argument('--out', metavar='FILE', help='CSV file for the scores')
     _add_json(p)
     return p

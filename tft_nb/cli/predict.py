@@ -8,6 +8,7 @@ __all__ = ['run_predict', 'run_backtest']
 # %% ../../nbs/97_cli.predict.ipynb #aee792f7
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -34,17 +35,30 @@ def _read(f: Forecaster, file: str) -> pd.DataFrame:
     return read_table(file, (f.trained_.base.series, *f.trained_.base.category))
 
 
+def _model(args: argparse.Namespace) -> Forecaster:
+    "The model of a run; it reads new times as the option says, or as in training."
+    f = Forecaster.load(args.run)
+    calendars = f.trained_.calendars
+    f.trained_.calendars = replace(calendars, time_format=args.time_format or calendars.time_format)
+    return f
+
+
+def _short(value: float) -> str:
+    "A figure in six digits; whole from a million on."
+    return f'{value:.6g}' if abs(value) < 1e6 else f'{value:.0f}'
+
+
 def run_predict(
     args: argparse.Namespace,  # options of `tft_predict`
 ) -> int:  # 0: done
     "Forecast with a trained run."
-    f = Forecaster.load(args.run)
+    f = _model(args)
     history = _chosen(_read(f, args.data) if args.data else f.history_, f.trained_.base.series, args.series)
     ahead = f.predict(history, _read(f, args.future) if args.future else None)
     if args.out and Path(args.out).suffix in ('.parquet', '.pq'): write_whole(args.out, ahead.to_parquet())
     elif args.out: write_whole(args.out, csv_text(ahead).encode())
     if args.json: print(json.dumps(plain_json(ahead.astype({f.trained_.base.time: str}).to_dict('records')), indent=1))
-    elif not args.out: print(csv_text(ahead), end='')
+    elif not args.out: print(csv_text(ahead.assign(**ahead.select_dtypes('float').map(_short))), end='')
     return 0
 
 # %% ../../nbs/97_cli.predict.ipynb #eb19a609
@@ -64,7 +78,7 @@ def run_backtest(
     args: argparse.Namespace,  # options of `tft_backtest`
 ) -> int:  # 0: done
     "Score a trained run at several points of the past."
-    f = Forecaster.load(args.run)
+    f = _model(args)
     scores = f.backtest(_table_of(f, args), folds=args.folds)
     if args.out: write_whole(args.out, csv_text(scores, index=True).encode())
     if args.json: print(json.dumps(plain_json(scores.reset_index().to_dict('records')), indent=1))

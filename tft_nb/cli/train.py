@@ -28,8 +28,8 @@ def _verification_lines(job: Job) -> list[str]:
     "What a person should read before a training."
     ready = job.ready
     if ready is None: return []
-    panel = str(ready.panel).removeprefix('Panel: ').replace(' 00:00:00', '')
     times = ready.panel.times if ready.panel else ''
+    panel, times = (x.replace(' 00:00:00', '') for x in (str(ready.panel).removeprefix('Panel: '), times))
     lines = [f'{"data":<10} {panel}', f'{"times":<10} {times}', '', 'Normalization, fitted on training rows, verified on them and on all later ones',
              verification_text(ready.inputs, ready.check)]
     failed = len(ready.check.failures)

@@ -17,6 +17,16 @@ from ..core import InputError
 from ..data import PanelSpec
 from ..data.calendar import Calendar
 
+# %% ../../nbs/88_forecast.future.ipynb #db5e3a2c
+def _usual(groups: Any, most: int) -> tuple[Calendar, dict[str, Calendar]]:
+    "The calendar of most series, and those that differ, from the times of each series."
+    longest = groups.size().sort_values(ascending=False, kind='stable').index[:most]
+    found = {str(s): Calendar.of(groups.get_group(s)) for s in longest}
+    common = pd.Series(list(found.values()), dtype=object).value_counts().index[0]
+    own = {s: c for s, c in found.items()
+           if (c.kind, c.step) != (common.kind, common.step) or (c.slots and c.slots != common.slots)}
+    return common, own
+
 # %% ../../nbs/88_forecast.future.ipynb #732a5019
 @dataclass(frozen=True)
 class Calendars:
@@ -35,13 +45,8 @@ class Calendars:
         time_format: str | None = None,  # how times are written; None: found from all of them
     ) -> 'Calendars':  # of all series
         "Find the calendars of a table."
-        groups = frame.groupby(series, observed=True, sort=False)[time]
-        longest = groups.size().sort_values(ascending=False, kind='stable').index[:most]
-        found = {str(s): Calendar.of(groups.get_group(s)) for s in longest}
-        common = pd.Series(list(found.values()), dtype=object).value_counts().index[0]
-        other = {s: c for s, c in found.items()
-                 if (c.kind, c.step) != (common.kind, common.step) or (c.slots and c.slots != common.slots)}
-        return cls(common, other, time_format)
+        common, own = _usual(frame.groupby(series, observed=True, sort=False)[time], most)
+        return cls(common, own, time_format)
 
     def __getitem__(self, series: Any) -> Calendar:
         return self.own.get(str(series), self.common)
