@@ -148,8 +148,8 @@ def encode(
     return max(every, key=lambda mean: float(count @ mean**2))[kinds]
 
 # %% ../../nbs/43_verify.leaks.ipynb #4d41ed5b
-LEAK, SAME_ROW = 0.75, 0.97  # correlations allowed: with later rows, or at all if known in advance; with the same row
-COPIED = 0.9  # above it a leak is fatal: nothing but a copy knows so much
+LEAK, SAME_ROW = 0.75, 0.97  # correlations allowed: with later rows; with the same row, where no column is said to be known in advance
+COPIED = 0.9  # above it a leak is fatal: nothing but a copy knows so much; allowed with the same row, if known in advance
 
 
 def leaks(
@@ -158,7 +158,7 @@ def leaks(
     codes: _Array,  # `(row,)`: number of the series, in order
     known: Collection[Any] = (),  # columns known in advance
     leak: float = LEAK,  # correlation allowed with later targets
-    same_row: float = SAME_ROW,  # and with the target of the same row
+    same_row: float = SAME_ROW,  # and with the target of the same row, where `known` is empty
 ) -> dict[Any, Line]:  # one line for each column; none where there are fewer than 60 rows with a past
     "Find columns that give a target away."
     lags = Lags(codes)
@@ -171,7 +171,7 @@ def leaks(
             x = columns[name]
             x = scores(encode(x, views, lags) if x.dtype.kind == 'i' else x)
             worse, line = _verdict([compare(x, y, lags) for y in views], attainable(x[lags.rows], views[0][lags.rows]),
-                                   name in known, leak, same_row)
+                                   name in known, leak, np.inf if known else same_row)
             if name not in out or worse > out[name][0]:
                 out[name] = worse, line
     return {name: line for name, (_, line) in out.items()}
@@ -181,7 +181,7 @@ def _verdict(found: Sequence[Shared], most: float, known: bool, leak: float, sam
     "Judge the views of one column: how bad it is, relative to its bound, and the line."
     same = max(s.same for s in found) if known else found[0].same
     best = max(found, key=lambda s: s.ahead)
-    ahead, limit = min(best.ahead / most, 1.0), leak if known else same_row
+    ahead, limit = min(best.ahead / most, 1.0), max(leak, COPIED) if known else same_row
     if same / limit > ahead / leak:
         what, figure, bound = 'it moves with the target of its own row', same, limit
     else:

@@ -8,9 +8,9 @@ __all__ = ['BLOCKS', 'EACH', 'UNIT', 'MOVES', 'FEWEST', 'CHANCE', 'STUCK', 'WIDT
 # %% ../../nbs/42_verify.time.ipynb #a19c4b7c
 import numpy as np
 
-from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile
+from .checks import CONTINUOUS, ROWS, Block, Check, each, quantile, runs
 from .checks import _Found, _noise
-from .values import REST, once, runs
+from .values import REST
 
 # %% ../../nbs/42_verify.time.ipynb #73ea87be
 BLOCKS, EACH = 20, 25  # blocks of a series; values, evenly spaced, that stand for a block
@@ -36,7 +36,7 @@ UNIT = Check('unit', CONTINUOUS, (-np.inf, 3.5), _unit, 'its unit changes: bring
 # %% ../../nbs/42_verify.time.ipynb #9701599b
 MOVES = 0.5  # share of rows, outside the longest run, at which a column must change to be one that moves
 FEWEST = 5  # moves; fewer of them do not tell whether a series moves
-CHANCE = 1e-3  # runs as long as the longest one that chance makes in a series
+CHANCE = 1e-3  # runs as long as the longest one that chance makes in all series together
 
 
 def _stuck(b: Block) -> _Found:
@@ -47,7 +47,7 @@ def _stuck(b: Block) -> _Found:
     tells = moves >= FEWEST
     usual = np.median(own[tells]) if tells.mean() > MOVES else 0.0
     pace = np.where(tells, own, usual)
-    stopped = (pace > MOVES) & (n * (1 - pace) ** (longest - 1) < CHANCE)
+    stopped = (pace > MOVES) & (b.many * n * (1 - pace) ** (longest - 1) < CHANCE)
     first = run.argmax(1) - longest + 1
     at_zero = b.x[np.arange(len(n)), first] == 0
     zeros, outside = (b.x == 0).sum(1) - longest * at_zero, n - longest
@@ -65,12 +65,12 @@ WIDTHS = 3.0  # widths of the training range, that the future may leave it by
 
 def _beyond(b: Block) -> _Found:
     "Share of validation values far outside the training range."
-    train = once(b, b.train(b.x))
+    train = b.train(b.x)
     low, high = quantile(train, 0.005, 0.995)      # one bad value shall not widen it
-    later, reach, moves = b.later(b.x), WIDTHS * (high - low), np.isfinite(train).sum(1)
+    later, reach = b.later(b.x), WIDTHS * (high - low)
     n = np.isfinite(later).sum(1)
     out = ((later < (low - reach)[:, None]) | (later > (high + reach)[:, None])).sum(1)
-    return each(np.where((reach > 0) & (n >= 10) & (moves >= 30), out / n, np.nan))
+    return each(np.where(b.quantity & (reach > 0) & (n >= 10) & (b.n >= 30), out / n, np.nan))
 
 
 FUTURE = Check('future range', CONTINUOUS, (-np.inf, 0.02), _beyond, 'its unit or its level changes after training: use changes or ratios',
