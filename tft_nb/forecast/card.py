@@ -51,7 +51,7 @@ def _inputs(t: Trained) -> list[str]:
     columns = {'target': b.targets, 'known': b.known, 'observed': b.observed, 'static': b.static, 'derived': t.features.names}
     return [f'- {role}: {", ".join(f"`{c}`" for c in names)}' for role, names in columns.items() if names]
 
-
+# %% ../../nbs/88d_forecast.card.ipynb #e593be7a
 def model_card(
     t: Trained,  # the model
     scores: pd.DataFrame,  # on test windows

@@ -57,10 +57,10 @@ class LogNormalizer:
         "Give all that is needed to transform."
         return {'least': self.least, 'logs': self.normalizer.state_dict()}
 
-
+# %% ../../nbs/80_forecast.logs.ipynb #80a10009
 AnyNormalizer = Normalizer | LogNormalizer  # of targets
 
-# %% ../../nbs/80_forecast.logs.ipynb #80a10009
+
 def fit_logs(
     frame: pd.DataFrame,  # training rows
     columns: Sequence[str],  # to be scaled, above 0

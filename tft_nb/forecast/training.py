@@ -160,7 +160,7 @@ def in_logs(
         return found
     return replace(p, targets=logs, windows={k: again(w, p.parts[k]) for k, w in p.windows.items()})
 
-
+# %% ../../nbs/88b_forecast.training.ipynb #88bb0009
 def bar_risk(
     t: Trained,  # the record without a network
     windows: Windows,  # to be forecast
