@@ -96,7 +96,6 @@ class Calibration:
     "Hold how far each quantile moves at each step, in widths of the band."
     moves: np.ndarray  # `(horizon, quantile)`
     quantiles: tuple[float, ...]  # levels
-    windows: int = 0  # that it was made from
     share: float = 1.0  # of the moves that is applied, 0 to 1, already in `moves`
 
     @classmethod
@@ -111,7 +110,7 @@ class Calibration:
         if not len(forecast): raise InputError('a calibration needs held-out windows, got 0: give more validation rows')
         life = max(1.0, np.ptp(when) / 2)
         share = share_of_moves(forecast, actual, quantiles, when, life)
-        return cls(share * moves(forecast, actual, quantiles, recency(when, life)), tuple(quantiles), len(forecast), share)
+        return cls(share * moves(forecast, actual, quantiles, recency(when, life)), tuple(quantiles), share)
 
     def apply(
         self,
@@ -123,7 +122,7 @@ class Calibration:
 
     def state_dict(self) -> dict[str, Any]:  # plain JSON types
         "Write the calibration."
-        return {'moves': self.moves.tolist(), 'quantiles': list(self.quantiles), 'windows': self.windows, 'share': self.share}
+        return {'moves': self.moves.tolist(), 'quantiles': list(self.quantiles), 'share': self.share}
 
     @classmethod
     def from_state_dict(
@@ -131,7 +130,7 @@ class Calibration:
         state: Mapping[str, Any],  # as of `state_dict`
     ) -> 'Calibration':  # the same calibration
         "Read the calibration."
-        return cls(np.array(state['moves'], float), tuple(state['quantiles']), state['windows'], state.get('share', 1.0))
+        return cls(np.array(state['moves'], float), tuple(state['quantiles']), state.get('share', 1.0))
 
 # %% ../../nbs/85_forecast.calibrate.ipynb #6d1cf1fc
 def adapt(

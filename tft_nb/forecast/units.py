@@ -49,6 +49,15 @@ def place_and_size(
         place = past.gather(1, last).nan_to_num(0)
     return place, torch.maximum(size, torch.as_tensor(floor, dtype=size.dtype, device=size.device)).clamp_min(1e-6)
 
+# %% ../../nbs/84_forecast.units.ipynb #84aa0001
+def _resident(s: Any) -> dict[str, Tensor]:
+    "The tensors that batches are gathered from."
+    numbers = {'weight': s.weight, 'labels': s.windows.panel.labels.to_numpy(), 'floor': list(s.floor or [0.0])}
+    found = {k: torch.tensor(np.asarray(v, np.float32)) for k, v in {**s.lagged, **numbers}.items() if v is not None}
+    if s.present is not None: found['present'] = torch.tensor(s.present)
+    for i, bar in enumerate(s.bars): found |= {f'bar {i} {k}': v for k, v in bar.at(s.quantiles).items()}
+    return found
+
 # %% ../../nbs/84_forecast.units.ipynb #a9b47102
 @dataclass(eq=False)
 class InUnits:
@@ -64,10 +73,7 @@ class InUnits:
     quantiles: Sequence[float] = (0.1, 0.5, 0.9)  # levels of the bars
 
     def __post_init__(self) -> None:
-        numbers = {'weight': self.weight, 'labels': self.windows.panel.labels.to_numpy(), 'floor': list(self.floor or [0.0])}
-        found = {k: torch.tensor(np.asarray(v, np.float32)) for k, v in {**self.lagged, **numbers}.items() if v is not None}
-        self.held = found if self.present is None else {**found, 'present': torch.tensor(self.present)}
-        for i, bar in enumerate(self.bars): self.held |= {f'bar {i} {k}': v for k, v in bar.at(self.quantiles).items()}
+        self.held = _resident(self)
 
     def __len__(self) -> int:
         return len(self.windows)
