@@ -89,10 +89,13 @@ def like_times(
     others: pd.Series,  # the same kind, perhaps on another clock
     series: np.ndarray,  # `(row,)` number of the series of each of `times`
 ) -> pd.Series:  # `times` on the clock of `others`
-    "Show times on the clock of others; raise an `InputError` when one table counts and the other has dates."
+    "Show times on the clock of others; raise an `InputError` where that cannot be known."
     counts = [pd.api.types.is_numeric_dtype(x) for x in (times, others)]
     if counts[0] != counts[1]:
         kinds = ['whole numbers' if c else 'dates' for c in counts]
         raise InputError(f'the times of {times.name!r} must be {kinds[1]}, as in the history, they are {kinds[0]}: write them alike')
     if counts[0] or (times.dt.tz is None and others.dt.tz is None): return times
-    return times.dt.tz_localize(None) if others.dt.tz is None else in_zone(times, others.dt.tz, series)
+    if others.dt.tz is None:
+        raise InputError(f'the times of {times.name!r} must have no time zone, as in the history, they are in {times.dt.tz}: '
+                         'write local times, x.dt.tz_convert(zone).dt.tz_localize(None)')
+    return in_zone(times, others.dt.tz, series)
