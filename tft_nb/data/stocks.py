@@ -20,18 +20,18 @@ def load_stocks() -> pd.DataFrame:  # columns `symbol`, `date`, `open`, `high`, 
         df = pd.read_csv(path, parse_dates=['Date'])
     return df.rename(columns=lambda c: {'Ticker': 'symbol'}.get(c, c.lower().replace(' ', '_')))
 
-# %% ../../nbs/10_data.stocks.ipynb #77638886
+# %% ../../nbs/10_data.stocks.ipynb #f9a63f3d
 def _split_of(ratio: float, noise: float = 1e-4) -> float:
     "The simplest fraction at most 3 % below a ratio that no dividend explains, else 1."
     if 1 / 1.2 < ratio < 1.2:
         return 1.0
     whole = (int(ratio * n * (1 + noise)) / n for n in range(1, 101))
-    return next((s for s in whole if s and ratio / s < 1.03), ratio)
+    return next((s for s in whole if s and ratio < 1.03 * s), ratio)
 
 
 def _resolution(x: pd.Series) -> float:
     "Half the last decimal that a price is quoted to, a cent or finer: its rounding error."
-    return 0.5 * 10.0 ** -next((k for k in range(2, 8) if np.allclose(x, x.round(k), rtol=1e-13, atol=0)), 8)
+    return 0.5 * 10.0 ** -next((k for k in range(2, 8) if (x == x.round(k)).all()), 8)
 
 
 def _corporate_actions(g: pd.DataFrame) -> pd.DataFrame:
@@ -39,11 +39,11 @@ def _corporate_actions(g: pd.DataFrame) -> pd.DataFrame:
     ratio = (g.adj_close / g.adj_close.shift()) / (g.close / g.close.shift())
     rounding = sum(_resolution(g[c]) * (1 / g[c] + 1 / g[c].shift()) for c in ('close', 'adj_close'))
     noise = rounding.clip(lower=1e-4)
-    split = pd.Series([_split_of(r, n) for r, n in zip(ratio.fillna(1.0), noise.fillna(1e-4))], g.index)
+    split = pd.Series([_split_of(r, n) for r, n in zip(ratio.fillna(1.0), noise)], g.index)
     dividend = ratio / split - 1
     return pd.DataFrame({'split_factor': split, 'dividend_yield': dividend.where(dividend > noise, 0.0)})
 
-# %% ../../nbs/10_data.stocks.ipynb #0ab71cc4
+# %% ../../nbs/10_data.stocks.ipynb #22134436
 def stock_features(
     df: pd.DataFrame,  # a table like that of `load_stocks`
 ) -> pd.DataFrame:  # one row per symbol and day from each symbol's second day on, sorted; see the table of units
@@ -67,7 +67,7 @@ def _features_of(g: pd.DataFrame) -> pd.DataFrame:
         'overnight_gap': np.log(g.open * per_share / g.close.shift()),
         'volume': g.volume.astype(float), 'dollar_volume': g.close * g.volume,
         'split_factor': action.split_factor, 'dividend_yield': action.dividend_yield,
-        'range_week': log_range.rolling(5, min_periods=1).mean(),
-        'range_month': log_range.rolling(22, min_periods=1).mean(),
+        'range_week': log_range.rolling(5, min_periods=2).mean(),
+        'range_month': log_range.rolling(22, min_periods=2).mean(),
         'weekday': day.day_name(), 'month': day.month_name(),
         'quarter_progress': (g.date - start) / (end - start), 'log_range': log_range}).iloc[1:]
