@@ -27,7 +27,7 @@ def tail_index(
 
 
 def gap(
-    d: _Array,  # `(series, time)`: distances above 0, others missing
+    d: _Array,  # `(series, time)`: distances from 0, others missing
 ) -> _Array:  # `(series,)`, from 0 to 1
     "Give the probability of the least likely gap among the largest tenth of the distances."
     n = np.isfinite(d).sum(1)
@@ -35,17 +35,17 @@ def gap(
     v = np.maximum(-np.sort(-np.where(np.isfinite(d), d, 0.0), axis=1)[:, :most], 2.0)
     log, j = np.log(v[:, :-1] / v[:, 1:]), np.arange(1, v.shape[1])
     wide = (log >= np.log(GAP)) & (j < (n // 10)[:, None])      # fewer than 20 values have no tail
-    unlikely = np.where(wide, tail_index(d)[:, None] * j * log, 0.0).max(1)
+    unlikely = np.where(wide, tail_index(np.where(d > 0, d, np.nan))[:, None] * j * log, 0.0).max(1)
     return np.asarray(np.exp(-unlikely))
 
 # %% ../../nbs/41_verify.values.ipynb #9e86de7d
 def alone(
     z: _Array,  # `(series, time)`, in spreads from the median
-) -> _Array:  # the same shape, above 0; missing where a value does not stand out
+) -> _Array:  # the same shape, 0 where a value does not stand out; missing below the median
     "Tell how far a value lies above the median, an earlier value and a later one, whichever is nearest."
     around = np.pad(z, ((0, 0), (GONE, GONE)), constant_values=np.nan)
     d = np.fmin(z, np.fmin(z - around[:, :-2 * GONE], z - around[:, 2 * GONE:]))
-    return np.asarray(np.where(d > 0, d, np.nan))
+    return np.asarray(np.where(z > 0, np.maximum(d, 0), np.nan))
 
 
 def once(
@@ -59,7 +59,7 @@ def once(
 def _tail(b: Block) -> _Found:
     "Least likely gap of both sides, for all the series that were tried; the farthest value."
     far = [alone(b.z), alone(-b.z)]
-    p = np.fmin(*(gap(d) for d in far))
+    p = np.fmin(gap(far[0]), gap(far[1]))
     row = np.nan_to_num(np.fmax(*far)).argmax(1)
     return np.fmin(p * b.many, 1.0), b.at[np.arange(len(p)), row]
 
