@@ -1676,5 +1676,4 @@ d = { 'settings': { 'branch': 'main',
                                       'tft_nb.verify.values.ends': ('verify.values.html#ends', 'tft_nb/verify/values.py'),
                                       'tft_nb.verify.values.filled': ('verify.values.html#filled', 'tft_nb/verify/values.py'),
                                       'tft_nb.verify.values.gap': ('verify.values.html#gap', 'tft_nb/verify/values.py'),
-                                      'tft_nb.verify.values.once': ('verify.values.html#once', 'tft_nb/verify/values.py'),
                                       'tft_nb.verify.values.tail_index': ('verify.values.html#tail_index', 'tft_nb/verify/values.py')}}}

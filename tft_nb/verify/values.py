@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GONE', 'GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL', 'REST', 'JUMP', 'SENTINEL', 'AWAY',
-           'RARER', 'SIGN', 'VALUES', 'tail_index', 'gap', 'alone', 'once', 'filled', 'ends']
+           'RARER', 'SIGN', 'VALUES', 'tail_index', 'gap', 'alone', 'filled', 'ends']
 
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
@@ -46,14 +46,6 @@ def alone(
     around = np.pad(z, ((0, 0), (GONE, GONE)), constant_values=np.nan)
     d = np.fmin(z, np.fmin(z - around[:, :-2 * GONE], z - around[:, 2 * GONE:]))
     return np.asarray(np.where(z > 0, np.maximum(d, 0), np.nan))
-
-
-def once(
-    b: Block,  # some series
-    v: _Array,  # `(series, time)`: its values, in any unit
-) -> _Array:  # the same, missing where a value only stays
-    "Count a value that stays once."
-    return np.where(np.pad(b.x[:, 1:] == b.x[:, :-1], ((0, 0), (1, 0))), np.nan, v)
 
 
 def _tail(b: Block) -> _Found:
@@ -136,7 +128,7 @@ def ends(
 
 def _sentinel(b: Block) -> _Found:
     "Count the most repeated value that is a code."
-    new = once(b, b.x)
+    new = np.where(runs(b.x) == 1, b.x, np.nan)      # a value that stays counts once
     found = [filled(new), ends(b.x, 1), ends(b.x, -1)]
     counts, values = (np.stack(part) for part in zip(*found, strict=True))
     best, row = counts.argmax(0), np.arange(len(new))
@@ -161,7 +153,7 @@ def _sign(b: Block) -> _Found:
     share = rare.sum(1) / n
     same = quantile(np.where(rare, size, np.nan), 0.5)[0] > usual / 2      # a lost sign leaves the size
     lost = (low > AWAY * usual) & (share < RARER) & same
-    return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
+    return np.where(n >= 100, share * lost, np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
 def _signed(r: np.random.Generator, share: float) -> _Array:
