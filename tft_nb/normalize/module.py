@@ -67,6 +67,23 @@ def _put(m: Any, out: Tensor, x: Tensor, knots: Tensor, values: Tensor) -> Tenso
         return out
     return out.index_copy(-1, m.table, _interpolate(x[..., m.table], knots, values))
 
+# %% ../../nbs/36_normalize.module.ipynb #1766a510
+def _scaled(m: Any, x: Tensor, row: Any, low: Tensor | None) -> Tensor:
+    "Scale values by a row of the tables; `low` is what float32 could not hold of them."
+    z = (x - m.center[row]) + ((0 if low is None else low) - m.center_low[row])
+    z = torch.where(torch.isfinite(x), (z / m.scale[row]).clamp(-3e38, 3e38), torch.nan)
+    t: Tensor = _squeezed(torch, _shaped(m, z), m.limit, m.knee, m.squeeze)
+    return t.maximum(-m.limit).minimum(m.limit)
+
+# %% ../../nbs/36_normalize.module.ipynb #8b58408d
+def _unscaled(m: Any, t: Tensor, row: Any) -> tuple[Tensor, Tensor]:
+    "Undo `_scaled`; give the high and the low part of the values."
+    z = _unshaped(m, _unsqueezed(torch, t, m.limit, m.knee, m.squeeze))
+    move = z.clamp(-1e38, 1e38) * m.scale[row] + m.center_low[row]
+    high = m.center[row] + move
+    back = high - m.center[row]
+    return high, (m.center[row] - (high - back)) + (move - back)
+
 # %% ../../nbs/36_normalize.module.ipynb #268dd244
 def _buffers(
     n: Any,  # a fitted `Normalizer`
@@ -88,13 +105,6 @@ def _buffers(
 # %% ../../nbs/36_normalize.module.ipynb #0b26bde0
 class NormalizerModule(nn.Module):
     "A fitted normalizer as a module for `(..., feature)` tensors; row `series` of its tables scales each series."
-
-    center: Tensor
-    center_low: Tensor
-    scale: Tensor
-    limit: Tensor
-    knee: Tensor
-    squeeze: Tensor
 
     def __init__(
         self,
@@ -119,11 +129,7 @@ class NormalizerModule(nn.Module):
         low: Tensor | None = None,  # what float32 could not hold of `x`, where it comes as two floats
     ) -> Tensor:  # scaled, same shape; missing and infinite values are missing
         "Scale and limit."
-        row = 0 if series is None else series
-        z = (x - self.center[row]) + ((0 if low is None else low) - self.center_low[row])
-        z = torch.where(torch.isfinite(x), (z / self.scale[row]).clamp(-3e38, 3e38), torch.nan)
-        t: Tensor = _squeezed(torch, _shaped(self, z), self.limit, self.knee, self.squeeze)
-        return t.maximum(-self.limit).minimum(self.limit)
+        return _scaled(self, x, 0 if series is None else series, low)
 
     def inverse(
         self,
@@ -131,9 +137,4 @@ class NormalizerModule(nn.Module):
         series: Tensor | None = None,  # as in `forward`
     ) -> tuple[Tensor, Tensor]:  # high and low part: their sum, in float64 or kept apart, is the value
         "Undo `forward`; the high part alone is the value to the tensor's precision."
-        row = 0 if series is None else series
-        z = _unshaped(self, _unsqueezed(torch, t, self.limit, self.knee, self.squeeze))
-        move = z.clamp(-1e38, 1e38) * self.scale[row] + self.center_low[row]
-        high = self.center[row] + move
-        back = high - self.center[row]
-        return high, (self.center[row] - (high - back)) + (move - back)  # Knuth's two-sum
+        return _unscaled(self, t, 0 if series is None else series)

@@ -51,6 +51,13 @@ def _order(codes: _Array, values: _Array) -> _Array:
     small = codes.astype(np.min_scalar_type(max(int(codes.max(initial=0)), 0)))
     return np.asarray(by_value[np.argsort(small[by_value], kind='stable')])
 
+
+def _by_series(codes: _Array, values: _Array) -> Iterator[tuple[int, _Array]]:
+    "Give the values of each series in the order they came."
+    order = np.argsort(codes, kind='stable')
+    found, first = np.unique(codes[order], return_index=True)
+    yield from zip(found.tolist(), np.split(values[order], first[1:]), strict=False)
+
 # %% ../../nbs/34_normalize.series.ipynb #3d96fc1a
 class _Groups:
     "Hold what each series has seen, column by column: all values of a short series, a record of a long one."
@@ -83,38 +90,32 @@ class _Groups:
             codes = np.concatenate([c for c, _ in waiting])
             values = np.concatenate([v[j] for _, v in waiting])
             good = np.isfinite(values)
-            self._sort_column(j, codes[good], values[good].astype(np.float64, copy=False))
-
-    def _sort_column(self, j: int, codes: _Array, values: _Array, long: Sequence[int] = ()) -> None:
-        "Add finite values to the series of one column; those in `long` get a record each, as those that have become long."
-        old = np.repeat(np.arange(len(self.keys)), self.counts[j])
-        codes, values = np.concatenate([old, codes]), np.concatenate([self.values[j], values])
-        is_long = np.bincount(codes, minlength=len(self.keys)) >= _SERIES.buffer
-        is_long[[*self.long[j], *long]] = True
-        for code in np.flatnonzero(is_long).tolist():
-            self.long[j].setdefault(code, _Stats(_SERIES))
-        moved = is_long[codes]
-        for code, own in _by_series(codes[moved], values[moved]):
-            self.long[j][code].update(own)
-        codes, values = codes[~moved], values[~moved]
-        self.values[j] = values[_order(codes, values)]
-        self.counts[j] = np.bincount(codes, minlength=len(self.keys))
+            _sort_in(self, j, codes[good], values[good].astype(np.float64, copy=False))
 
 # %% ../../nbs/34_normalize.series.ipynb #dfa624ef
-def _by_series(codes: _Array, values: _Array) -> Iterator[tuple[int, _Array]]:
-    "Give the values of each series in the order they came."
-    order = np.argsort(codes, kind='stable')
-    found, first = np.unique(codes[order], return_index=True)
-    yield from zip(found.tolist(), np.split(values[order], first[1:]), strict=False)
+def _sort_in(g: _Groups, j: int, codes: _Array, values: _Array, long: Sequence[int] = ()) -> None:
+    "Add finite values to the series of one column; those in `long` get a record each, as those that have become long."
+    old = np.repeat(np.arange(len(g.keys)), g.counts[j])
+    codes, values = np.concatenate([old, codes]), np.concatenate([g.values[j], values])
+    is_long = np.bincount(codes, minlength=len(g.keys)) >= _SERIES.buffer
+    is_long[[*g.long[j], *long]] = True
+    for code in np.flatnonzero(is_long).tolist():
+        g.long[j].setdefault(code, _Stats(_SERIES))
+    moved = is_long[codes]
+    for code, own in _by_series(codes[moved], values[moved]):
+        g.long[j][code].update(own)
+    codes, values = codes[~moved], values[~moved]
+    g.values[j] = values[_order(codes, values)]
+    g.counts[j] = np.bincount(codes, minlength=len(g.keys))
 
-
+# %% ../../nbs/34_normalize.series.ipynb #f1423014
 def _merge_groups(mine: _Groups, other: _Groups) -> None:
     "Add what another has seen."
     mine.sort()
     other.sort()
     codes = mine.codes(list(other.keys))
     for j, values in enumerate(other.values):
-        mine._sort_column(j, np.repeat(codes, other.counts[j]), values, codes[list(other.long[j])].tolist())
+        _sort_in(mine, j, np.repeat(codes, other.counts[j]), values, codes[list(other.long[j])].tolist())
         for code, s in other.long[j].items():
             mine.long[j][int(codes[code])].merge(s)
 

@@ -170,15 +170,27 @@ def _quantiles(values: _Array, weights: _Array, ranks: _Array) -> _Array:
 # %% ../../nbs/30_normalize.statistics.ipynb #b01a6ebd
 _DISTINCT = 32
 
+
+def _values(x: _Array) -> list[float]:
+    "Give the distinct values of an array; where its head has too many already, those of the head."
+    head = np.unique(x[:4 * _DISTINCT])
+    some: list[float] = (head if len(head) > _DISTINCT else np.unique(x)).tolist()
+    return some
+
+
+def _few(seen: set[float] | None, more: Sequence[float] | set[float] | None) -> set[float] | None:
+    "Unite distinct values; `None` stands for more than 32 of them."
+    both = None if seen is None or more is None else seen.union(more)
+    return both if both is not None and len(both) <= _DISTINCT else None
+
 # %% ../../nbs/30_normalize.statistics.ipynb #b6031ed4
 class _Stats:
     "Accumulate one column."
 
     def __init__(self, size: _Size = _COLUMN) -> None:
         self.missing = self.infinite = 0
-        self.moments = _Moments()
+        self.moments, self.sketch = _Moments(), _Sketch(size)
         self.distinct: set[float] | None = set()
-        self.sketch = _Sketch(size)
 
     def update(self, x: _Array, rough: bool = False, known: _Moments | None = None) -> None:
         "Add values (all finite, where their moments are known); where `rough` will do, a full sketch sees a sample."
@@ -194,9 +206,7 @@ class _Stats:
     def note(self, x: _Array, rough: bool) -> None:
         "Add finite values to the distribution alone."
         if self.distinct is not None:
-            head = np.unique(x[:4 * _DISTINCT])
-            seen = self.distinct.union((head if len(head) > _DISTINCT else np.unique(x)).tolist())
-            self.distinct = seen if len(seen) <= _DISTINCT else None
+            self.distinct = _few(self.distinct, _values(x))
         if rough and self.full and len(x) == _CHUNK:
             self.sketch.levels.add(x[_sample(self.sketch.size.stride)])
         else:
@@ -211,8 +221,7 @@ class _Stats:
         "Add another's values."
         self.missing, self.infinite = self.missing + other.missing, self.infinite + other.infinite
         self.moments.merge(other.moments)
-        both = None if self.distinct is None or other.distinct is None else self.distinct | other.distinct
-        self.distinct = both if both is not None and len(both) <= _DISTINCT else None
+        self.distinct = _few(self.distinct, other.distinct)
         self.sketch.merge(other.sketch)
 
 # %% ../../nbs/30_normalize.statistics.ipynb #ee750a28

@@ -92,27 +92,20 @@ class Block:
     @cached_property
     def quantity(self) -> _Array:
         "Tell which series are quantities by themselves: their values are many, and none is the usual one."
-        v = np.sort(self.x, axis=1)
-        count, n = runs(v), np.isfinite(v).sum(1)
-        many = (count == 1).sum(1) > np.minimum(FEW, n / 2)
-        return np.asarray(many & (count.max(1) < OFTEN * n))
+        count, n = runs(np.sort(self.x, axis=1)), np.isfinite(self.x).sum(1)
+        many, usual = (count == 1).sum(1) > np.minimum(FEW, n / 2), count.max(1) >= OFTEN * n
+        return np.asarray(many & ~usual)
 
     @cached_property
     def early(self) -> _Array:
         "Tell which places are for training."
         return np.asarray(np.arange(self.x.shape[1]) < self.n[:, None])
 
-    def train(
-        self,
-        v: _Array,  # `(series, time)`
-    ) -> _Array:  # the same shape
+    def train(self, v: _Array) -> _Array:  # both `(series, time)`
         "Keep training values, the others are missing."
         return np.where(self.early, v, np.nan)
 
-    def later(
-        self,
-        v: _Array,  # `(series, time)`
-    ) -> _Array:  # the same shape
+    def later(self, v: _Array) -> _Array:  # both `(series, time)`
         "Keep validation values, the others are missing."
         return np.where(self.early, np.nan, v)
 
@@ -164,34 +157,39 @@ class Layout:
         t: _Array,  # `(row,)`, the scaled values
     ) -> Column:  # ready to be judged
         "Lay out one column."
-        here, raw, scaled = np.isfinite(x)[self.order], x[self.order], t[self.order].astype(np.float64)
+        here, scaled = np.isfinite(x)[self.order], t.astype(np.float64)
         kind, usual, different = kind_of(x[:self.train][np.isfinite(x[:self.train])])
         z, blocks = np.full(len(x), np.nan), []
         for series in self.groups:
-            block, rows, places = self._block(series, here, raw.astype(np.float64), scaled, usual)
+            block, rows, places = _block(self, series, here, x.astype(np.float64), scaled, usual)
             z[rows] = block.z[places]
             blocks.append(block)
-        first = np.argsort(~self.early, kind='stable')
-        first = first[here[first]]
-        parts = [p for p in (x[:self.train], x[self.train:]) if len(p)]
-        pooled = Block(raw[first][None], scaled[first][None], z[first][None], np.array([(here & self.early).sum()]),
-                       self.order[first][None], np.zeros(1, int), 1, usual, different, max(float(np.isnan(p).mean()) for p in parts),
-                       int(np.isinf(x).sum() + (np.isfinite(x) & ~np.isfinite(t)).sum()))
-        return Column(name, kind, pooled, blocks, z[self.early])
+        return Column(name, kind, _pooled(self, here, x, scaled, z, usual, different), blocks, z[self.early])
 
-    def _block(self, series: _Array, here: _Array, x: _Array, t: _Array, usual: float) -> tuple[Block, _Array, Any]:
-        "Lay out some series; give the rows of their values, and the places that these took."
-        local = np.full(len(self.starts), -1)
-        local[series] = np.arange(len(series))
-        rows = np.flatnonzero(here & (local[self.codes] >= 0))
-        row = local[self.codes[rows]]
-        count = np.bincount(row, minlength=len(series))
-        places = row, np.arange(len(rows)) - (np.cumsum(count) - count)[row]
-        n = np.bincount(row[self.early[rows]], minlength=len(series))
-        x_, t_, at = (np.full((len(series), max(int(count.max()), 1)), empty) for empty in (np.nan, np.nan, -1))
-        x_[places], t_[places], at[places] = x[rows], t[rows], self.order[rows]
-        z = standardize(x_, np.arange(x_.shape[1]) < n[:, None])
-        return Block(x_, t_, z, n, at, series, len(self.starts), usual), rows, places
+# %% ../../nbs/40_verify.checks.ipynb #9be495a4
+def _block(layout: Layout, series: _Array, here: _Array, x: _Array, t: _Array, usual: float) -> tuple[Block, _Array, Any]:
+    "Lay out some series; give the rows of their values, and the places that these took."
+    local = np.full(len(layout.starts), -1)
+    local[series] = np.arange(len(series))
+    rows = np.flatnonzero(here & (local[layout.codes] >= 0))
+    row, own = local[layout.codes[rows]], layout.order[rows]
+    count = np.bincount(row, minlength=len(series))
+    places = row, np.arange(len(rows)) - (np.cumsum(count) - count)[row]
+    n = np.bincount(row[layout.early[rows]], minlength=len(series))
+    x_, t_, at = (np.full((len(series), max(int(count.max()), 1)), empty) for empty in (np.nan, np.nan, -1))
+    x_[places], t_[places], at[places] = x[own], t[own], own
+    z = standardize(x_, np.arange(x_.shape[1]) < n[:, None])
+    return Block(x_, t_, z, n, at, series, len(layout.starts), usual), rows, places
+
+# %% ../../nbs/40_verify.checks.ipynb #a95905de
+def _pooled(layout: Layout, here: _Array, x: _Array, t: _Array, z: _Array, usual: float, different: int) -> Block:
+    "Lay out all series as one, training rows first, on the stored dtype; count what is missing or infinite."
+    first = np.argsort(~layout.early, kind='stable')
+    first = first[here[first]]
+    at, n = layout.order[first], (here & layout.early).sum()
+    missing = max(float(np.isnan(part).mean()) for part in (x[:layout.train], x[layout.train:]) if len(part))
+    infinite = int(np.isinf(x).sum() + (np.isfinite(x) & ~np.isfinite(t)).sum())
+    return Block(x[at][None], t[at][None], z[first][None], np.array([n]), at[None], np.zeros(1, int), 1, usual, different, missing, infinite)
 
 # %% ../../nbs/40_verify.checks.ipynb #c2f89547
 _Found = tuple[_Array, _Array]  # figures `(series,)`, and the row of the table to look at, -1 for none
@@ -234,7 +232,7 @@ def bound_text(
         return f'<= {high:.9g}'
     return f'>= {low:.9g}' if high == np.inf else f'{low:g} to {high:g}'
 
-
+# %% ../../nbs/40_verify.checks.ipynb #c1f80406
 def judge(
     check: Check,  # what is measured
     column: Column,  # what is judged

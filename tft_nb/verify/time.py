@@ -29,7 +29,8 @@ def _unit(b: Block) -> _Found:
     return each(np.where(n >= 10 * BLOCKS, largest / np.maximum(np.log(2), step[:, -3]), np.nan))
 
 
-UNIT = Check('unit', CONTINUOUS, (-np.inf, 3.5), _unit, 'its unit changes: bring all rows to one unit',
+UNIT = Check('unit', CONTINUOUS, (-np.inf, 3.5), _unit,
+             'its unit or its level changes for good: bring all rows to one unit, or leave out those on one side',
              lambda r: np.exp(0.3 * _noise(r)) * np.where(ROWS > 500, 1_000, 1),
              lambda r: np.exp(0.3 * _noise(r)) * np.where(ROWS > 500, 7, 1), by_series=True)
 
@@ -69,8 +70,8 @@ def _beyond(b: Block) -> _Found:
     low, high = quantile(train, 0.005, 0.995)      # one bad value shall not widen it
     later, reach = b.later(b.x), WIDTHS * (high - low)
     n = np.isfinite(later).sum(1)
-    out = ((later < (low - reach)[:, None]) | (later > (high + reach)[:, None])).sum(1)
-    return each(np.where(b.quantity & (reach > 0) & (n >= 10) & (b.n >= 30), out / n, np.nan))
+    out = (np.fmax(low[:, None] - later, later - high[:, None]) > reach[:, None]).sum(1)
+    return each(np.where(b.quantity & (n >= 10) & (b.n >= 30), out / n, np.nan))
 
 
 FUTURE = Check('future range', CONTINUOUS, (-np.inf, 0.02), _beyond, 'its unit or its level changes after training: use changes or ratios',
@@ -83,9 +84,8 @@ def _clock(b: Block) -> _Found:
     step = np.diff(b.train(b.x), axis=1)
     rises = (step < 0).sum(1) < 0.05 * (np.abs(step) > 0).sum(1)
     later, top = b.later(b.z), np.nanmax(b.train(b.z), axis=1, initial=-np.inf)
-    n = np.isfinite(later).sum(1)
-    share = (later > top[:, None]).sum(1) / n
-    return each(np.where((n > 0) & (b.n >= 30), np.where(rises, share, 0.0), np.nan))
+    share = (later > top[:, None]).sum(1) / np.isfinite(later).sum(1)
+    return each(np.where(b.n >= 30, share * rises, np.nan))
 
 
 CLOCK = Check('clock', CONTINUOUS, (-np.inf, 0.99), _clock, 'it only rises: use its changes, the time since an event, or calendar features',

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GONE', 'GAP', 'LIGHTEST', 'TAIL', 'TAIL_OF_EACH', 'MOVE', 'NEAR', 'DECIMAL', 'REST', 'JUMP', 'SENTINEL', 'AWAY',
-           'RARER', 'SIGN', 'VALUES', 'tail_index', 'gap', 'alone', 'once', 'filled', 'ends']
+           'RARER', 'SIGN', 'VALUES', 'tail_index', 'gap', 'alone', 'filled', 'ends']
 
 # %% ../../nbs/41_verify.values.ipynb #6c1f988d
 import numpy as np
@@ -27,7 +27,7 @@ def tail_index(
 
 
 def gap(
-    d: _Array,  # `(series, time)`: distances above 0, others missing
+    d: _Array,  # `(series, time)`: distances from 0, others missing
 ) -> _Array:  # `(series,)`, from 0 to 1
     "Give the probability of the least likely gap among the largest tenth of the distances."
     n = np.isfinite(d).sum(1)
@@ -35,31 +35,23 @@ def gap(
     v = np.maximum(-np.sort(-np.where(np.isfinite(d), d, 0.0), axis=1)[:, :most], 2.0)
     log, j = np.log(v[:, :-1] / v[:, 1:]), np.arange(1, v.shape[1])
     wide = (log >= np.log(GAP)) & (j < (n // 10)[:, None])      # fewer than 20 values have no tail
-    unlikely = np.where(wide, tail_index(d)[:, None] * j * log, 0.0).max(1)
+    unlikely = np.where(wide, tail_index(np.where(d > 0, d, np.nan))[:, None] * j * log, 0.0).max(1)
     return np.asarray(np.exp(-unlikely))
 
 # %% ../../nbs/41_verify.values.ipynb #9e86de7d
 def alone(
     z: _Array,  # `(series, time)`, in spreads from the median
-) -> _Array:  # the same shape, above 0; missing where a value does not stand out
+) -> _Array:  # the same shape, 0 where a value does not stand out; missing below the median
     "Tell how far a value lies above the median, an earlier value and a later one, whichever is nearest."
     around = np.pad(z, ((0, 0), (GONE, GONE)), constant_values=np.nan)
     d = np.fmin(z, np.fmin(z - around[:, :-2 * GONE], z - around[:, 2 * GONE:]))
-    return np.asarray(np.where(d > 0, d, np.nan))
-
-
-def once(
-    b: Block,  # some series
-    v: _Array,  # `(series, time)`: its values, in any unit
-) -> _Array:  # the same, missing where a value only stays
-    "Count a value that stays once."
-    return np.where(np.pad(b.x[:, 1:] == b.x[:, :-1], ((0, 0), (1, 0))), np.nan, v)
+    return np.asarray(np.where(z > 0, np.maximum(d, 0), np.nan))
 
 
 def _tail(b: Block) -> _Found:
     "Least likely gap of both sides, for all the series that were tried; the farthest value."
     far = [alone(b.z), alone(-b.z)]
-    p = np.fmin(*(gap(d) for d in far))
+    p = np.fmin(gap(far[0]), gap(far[1]))
     row = np.nan_to_num(np.fmax(*far)).argmax(1)
     return np.fmin(p * b.many, 1.0), b.at[np.arange(len(p)), row]
 
@@ -136,7 +128,7 @@ def ends(
 
 def _sentinel(b: Block) -> _Found:
     "Count the most repeated value that is a code."
-    new = once(b, b.x)
+    new = np.where(runs(b.x) == 1, b.x, np.nan)      # a value that stays counts once
     found = [filled(new), ends(b.x, 1), ends(b.x, -1)]
     counts, values = (np.stack(part) for part in zip(*found, strict=True))
     best, row = counts.argmax(0), np.arange(len(new))
@@ -161,7 +153,7 @@ def _sign(b: Block) -> _Found:
     share = rare.sum(1) / n
     same = quantile(np.where(rare, size, np.nan), 0.5)[0] > usual / 2      # a lost sign leaves the size
     lost = (low > AWAY * usual) & (share < RARER) & same
-    return np.where(n >= 100, np.where(lost, share, 0.0), np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
+    return np.where(n >= 100, share * lost, np.nan), b.at[np.arange(len(n)), rare.argmax(1)]
 
 
 def _signed(r: np.random.Generator, share: float) -> _Array:
