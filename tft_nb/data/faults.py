@@ -231,14 +231,13 @@ def _check_kind(x: pd.Series, must: bool) -> None:
 def _check_numbers(x: pd.Series, role: str) -> None:
     "A column of numbers is not empty and not constant."
     values = x.to_numpy(float)
+    nothing = 'there is nothing to forecast' if role == 'target' else 'drop the column'
     if np.isnan(values).all():
-        raise InputError(
-            f'{role} column {x.name!r} must hold numbers, all {len(x)} rows are missing: drop the column'
-        )
+        raise InputError(f'{role} column {x.name!r} must hold numbers, all {len(x)} rows are missing: {nothing}')
     if role != 'static' and np.nanmin(values) == np.nanmax(values):
-        cure = 'there is nothing to forecast' if role == 'target' else 'drop the column'
+
         raise InputError(
-            f'{role} column {x.name!r} must vary, all its rows are {np.nanmin(values):g}: {cure}'
+            f'{role} column {x.name!r} must vary, all its rows are {np.nanmin(values):g}: {nothing}'
         )
 
 

@@ -33,6 +33,12 @@ def recency(
     "Weigh windows by their age."
     return np.asarray(0.5 ** ((when.max() - when) / half_life))
 
+
+def _half_life(when: np.ndarray) -> float:
+    "Half of the time that held-out windows span, at least 1."
+    if not len(when): raise InputError('a calibration needs held-out windows, got 0: give more validation rows')
+    return max(1.0, float(np.ptp(when)) / 2)
+
 # %% ../../nbs/85_forecast.calibrate.ipynb #b6bb8548
 def _width(f: np.ndarray) -> np.ndarray:
     "Width of each forecast's band `(window, horizon)`, above 0."
@@ -107,8 +113,7 @@ class Calibration:
         when: np.ndarray,  # `(window,)` number of the time of each forecast; half of the times ago, a window counts half
     ) -> 'Calibration':  # ready to apply
         "Calibrate on held-out windows."
-        if not len(forecast): raise InputError('a calibration needs held-out windows, got 0: give more validation rows')
-        life = max(1.0, np.ptp(when) / 2)
+        life = _half_life(when)
         share = share_of_moves(forecast, actual, quantiles, when, life)
         return cls(share * moves(forecast, actual, quantiles, recency(when, life)), tuple(quantiles), share)
 

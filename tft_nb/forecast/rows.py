@@ -31,6 +31,7 @@ def sorted_rows(
     "Read the times of a table and sort its rows."
     frame = typed_table(table)
     for c in (series, time, *targets): check_column(frame, c)
+    if not len(frame): raise InputError('a table must have rows, this one has none: give one row per series and time')
     frame = frame.assign(**{series: as_key(frame[series])})
     times, how = times_and_format(frame[time], time_format, frame[series])
     for line in found_faults(frame, series, times, dict.fromkeys(targets, 'target')).values(): raise InputError(line)

@@ -23,7 +23,6 @@ from .bar import Bar, bar_forecast, bar_inputs, bar_loss, choose_bar
 from .cheap import to_raw
 from .logs import AnyNormalizer
 from ..model.config import check_kinds
-from ..normalize import Normalizer
 
 # %% ../../nbs/84_forecast.units.ipynb #e8dec8db
 UNITS = ('train', 'window', 'change')  # training scale; mean and spread of the window; last value and size of its steps

@@ -101,11 +101,17 @@ class Block:
         "Tell which places are for training."
         return np.asarray(np.arange(self.x.shape[1]) < self.n[:, None])
 
-    def train(self, v: _Array) -> _Array:  # both `(series, time)`
+    def train(
+        self,
+        v: _Array,  # `(series, time)`
+    ) -> _Array:  # the same shape
         "Keep training values, the others are missing."
         return np.where(self.early, v, np.nan)
 
-    def later(self, v: _Array) -> _Array:  # both `(series, time)`
+    def later(
+        self,
+        v: _Array,  # `(series, time)`
+    ) -> _Array:  # the same shape
         "Keep validation values, the others are missing."
         return np.where(self.early, np.nan, v)
 
