@@ -88,12 +88,11 @@ def _epoch_text(
     skips: Sequence[str],  # what was skipped and why, such as `'batch 7 (brake)'`
 ) -> str:
     "Write an epoch."
-    names = [k for k in row if k in ('train_loss', 'valid_loss', 'coverage') or k.startswith('q_risk')]
+    names = [k for k in row if k in ('train_loss', 'valid_loss', 'q_risk', 'coverage')]
     shown = ', '.join(f'{k}={row[k]:.4f}' for k in names)
     more = f' and {len(skips) - 3} more' if len(skips) > 3 else ''
-    why = f": {', '.join(skips[:3])}{more}" if skips else ''
-    speed = f"{row['windows_per_second']:,.0f} windows/s"
-    return f"Epoch {row['epoch'] + 1}: {shown}, skipped={row['skipped']}{why}, {speed}"
+    why = f"\n  skipped={row['skipped']}: {', '.join(skips[:3])}{more}" if skips else ''
+    return f"Epoch {row['epoch'] + 1}: {shown}{why}"
 
 # %% ../../nbs/73b_train.trainer.ipynb #99266167
 @dataclass(frozen=True)
