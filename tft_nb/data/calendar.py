@@ -234,7 +234,7 @@ def _base(x: np.ndarray) -> int:
     values, counts = np.unique(x[x > 0], return_counts=True)
     return int(np.gcd.reduce(values[counts >= max(2, 0.05 * counts.sum())]))
 
-# %% ../../nbs/12_data.calendar.ipynb #c0087bfe
+# %% ../../nbs/12_data.calendar.ipynb #7d530d3c
 def _by_own_clock(times: pd.Series, same: np.ndarray) -> Calendar:
     "The calendar that series share; `same`: whether a row goes on with the series of the row before."
     whole = pd.api.types.is_numeric_dtype(times)
@@ -243,17 +243,15 @@ def _by_own_clock(times: pd.Series, same: np.ndarray) -> Calendar:
     if not len(x):
         return Calendar('a single time', 'integer' if whole else 'clock', 1 if whole else _DAY)
     if whole: return _of_steps(x, 'integer', lambda k: f'integer steps of {k}')
-    long = np.median(x) >= 27 * _DAY
-    found = _monthly(times, same, strict=True) if long else None
+    found = _monthly(times, same, strict=True)
     if found: return found
     wall = _micros(times, '')
     fixed = _of_steps(x, 'clock', _duration)
     for step, cycle in product((_commonest(x), _base(np.diff(wall)[same[1:]])), (_WEEK, _DAY)):
         slots = _slots(wall, same, step, cycle) if 0 < step <= _DAY else ()
         if slots: return Calendar(_clock_name(step, cycle, slots), 'clock', step, cycle, slots)
-    return (
-        _monthly(times, same, strict=False) if long and fixed.kind == 'irregular' else None
-    ) or fixed
+    loose = _monthly(times, same, strict=False) if fixed.kind == 'irregular' else None
+    return loose or fixed
 
 # %% ../../nbs/12_data.calendar.ipynb #646ec2b7
 _CITIES = ('America/New_York', 'Europe/London', 'Australia/Sydney')

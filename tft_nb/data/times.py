@@ -38,12 +38,12 @@ _NUMERIC = (
     '%Y%m',
 )
 
-# %% ../../nbs/13_data.times.ipynb #3b696bfc
+# %% ../../nbs/13_data.times.ipynb #cdcfb0ad
 _NAMED = (
     *(
         s.join(o)
         for s, o in product(
-            '- /.',
+            ('-', ' ', '/', '.', ''),
             (
                 ('%d', '%b', '%Y'),
                 ('%d', '%b', '%y'),
@@ -86,7 +86,7 @@ def _formats(text: str) -> list[str]:
         if pd.notna(pd.to_datetime(text, format=d + clock, errors='coerce'))
     ]
 
-# %% ../../nbs/13_data.times.ipynb #394c84ce
+# %% ../../nbs/13_data.times.ipynb #5ecf429d
 _OFFSET = r'[T :]\d\d.*?(Z|[+-]\d\d:?\d\d|[+-]\d\d)$'
 
 
@@ -110,7 +110,7 @@ def _read(text: pd.Series, format: str) -> pd.Series:
 
 def _bare(x: pd.Series) -> pd.Series:
     "Text in small letters, without zeros in front of its numbers."
-    return x.str.lower().str.replace(r'\b0+(?=\d)', '', regex=True)
+    return x.str.lower().str.replace(r'(?<!\d)0+(?=\d)', '', regex=True)
 
 # %% ../../nbs/13_data.times.ipynb #f0a1c140
 def _cost(times: pd.Series, series: np.ndarray) -> tuple[int, int]:
@@ -161,16 +161,22 @@ def _stamp_text(value: Any) -> str:
     "A time without a time of day that is midnight."
     return str(value).removesuffix(' 00:00:00')
 
-# %% ../../nbs/13_data.times.ipynb #3fcc40bc
+# %% ../../nbs/13_data.times.ipynb #e2f12ddc
 _QUARTER = r'(\d{4})[- ]?Q([1-4])'
 _WEEK = r'(\d{4})-?W(\d\d?)(?:-?([1-7]))?'
+_MONTH = r'(\d{4})-?M(1[0-2]|0?[1-9])'
 _YEAR = r'((?:19|20)\d\d)'
 
 
-def _quarters(parts: pd.DataFrame) -> pd.Series:
-    "The first day of each quarter, from its year and number."
-    months = (3 * parts[1].astype(int) - 2).astype(str)
+def _first_days(parts: pd.DataFrame, step: int = 1) -> pd.Series:
+    "The first day of each month, or of each quarter (`step` 3), from its year and number."
+    months = (step * parts[1].astype(int) - step + 1).astype(str)
     return pd.to_datetime(parts[0] + '-' + months, format='%Y-%m')
+
+
+def _quarters(parts: pd.DataFrame) -> pd.Series:
+    "The first day of each quarter."
+    return _first_days(parts, 3)
 
 
 def _weeks(parts: pd.DataFrame) -> pd.Series:
@@ -188,9 +194,9 @@ def _years(parts: pd.DataFrame) -> pd.Series:
     return pd.to_datetime(parts[0], format='%Y')
 
 
-_PERIODS = (('quarter', _QUARTER, _quarters), ('ISO week', _WEEK, _weeks), ('year', _YEAR, _years))
+_PERIODS = (('quarter', _QUARTER, _quarters), ('month', _MONTH, _first_days), ('ISO week', _WEEK, _weeks), ('year', _YEAR, _years))
 
-# %% ../../nbs/13_data.times.ipynb #63a3c328
+# %% ../../nbs/13_data.times.ipynb #54a14af6
 _ISO = r'\d{4}-\d\d(-\d\d([T ]\d\d(:?\d\d)?[^AaPp]*)?)?'
 _END_OF_DAY = r'(?<=\d[T ])24:00'
 
@@ -209,13 +215,14 @@ def _formats_of(words: pd.Series, format: str | None) -> list[tuple[str, pd.Seri
             return [(name, read(words.str.extract(f'^{pattern}$')))]
     iso = words.str.fullmatch(_ISO)
     if iso.all() or (format is None and iso.mean() >= 0.5):
-        return [('ISO8601', _read(words.where(iso), 'ISO8601'))]
+        found = _read(words.where(iso), 'ISO8601')
+        if format is None or found.notna().any(): return [('ISO8601', found)]      # 09:30 EST is none
     if format: return [(format, _read(words, format))]
-    found = [
+    each = [
         (f, x) for f in _formats(words[0]) for x in [_read(words, f)] if x.notna().mean() >= 0.5
     ]
-    whole = [(f, x) for f, x in found if x.notna().all()]
-    if not whole: return sorted(found, key=lambda fx: -fx[1].notna().sum())[:1]
+    whole = [(f, x) for f, x in each if x.notna().all()]
+    if not whole: return sorted(each, key=lambda fx: -fx[1].notna().sum())[:1]
     differ = [i for i, (_, x) in enumerate(whole) if not any(x.equals(y) for _, y in whole[:i])]
     return [whole[i] for i in differ]
 
@@ -269,8 +276,8 @@ def _number_readings(x: pd.Series, format: str | None) -> list[tuple[str, pd.Ser
     dates = read(_compact, (*_COMPACT, '%Y%j', '%G%V')) if x.max() >= 10_101 else []
     return [('integer', counter), *dates, *units]
 
-# %% ../../nbs/13_data.times.ipynb #0fd2713f
-_Q_FIRST = r'^Q([1-4])[- /]?(\d{4})$'
+# %% ../../nbs/13_data.times.ipynb #5be818cb
+_Q_FIRST = r'^Q?([1-4])(?:(?<=Q.)[- /]?|Q)(\d{4})$'
 _UTC = r'(?<=\d) ?(?:UTC|GMT)$'
 _DIGITS = r'\d{10}|\d{12,14}|\d{16}|\d{19}'      # down to the hour, minute or second, or since 1970
 
