@@ -21,11 +21,16 @@ _USUAL = ('Europe/London', 'Europe/Paris', 'Europe/Athens', 'America/New_York', 
 
 
 @cache
+def _zones() -> set[str]:
+    "The names of all time zones."
+    return available_timezones()
+
+
 def is_zone(
     name: str,  # any text
 ) -> bool:  # whether it is a time zone such as `'Europe/Paris'`
     "Tell whether a text names a time zone."
-    return name in available_timezones()
+    return name in _zones()
 
 
 def zone_of(
@@ -38,7 +43,7 @@ def zone_of(
     few = [(t.to_pydatetime(), offset) for offset, both in ends.iterrows() for t in both]
     def shows(zone: str) -> bool:
         return all(t.astimezone(ZoneInfo(zone)).utcoffset().total_seconds() == offset for t, offset in few)
-    zones = (*_USUAL, *sorted(available_timezones()))
+    zones = (*_USUAL, *sorted(_zones()))
     return next((z for z in zones if shows(z) and (_ahead(moments, z) == offsets).all()), None)
 
 
