@@ -46,13 +46,13 @@ def _stuck(b: Block) -> _Found:
     longest, moves = run.max(1), (run == 1).sum(1) - 1
     own = moves / (n - longest)
     tells = moves >= FEWEST
-    usual = np.median(own[tells]) if tells.mean() > MOVES else 0.0
-    pace = np.where(tells, own, usual)
+    pace = np.where(tells, own, np.median(own[tells]) if tells.mean() > MOVES else 0.0)
     stopped = (pace > MOVES) & (b.many * n * (1 - pace) ** (longest - 1) < CHANCE)
     first = run.argmax(1) - longest + 1
-    at_zero = b.x[np.arange(len(n)), first] == 0
-    zeros, outside = (b.x == 0).sum(1) - longest * at_zero, n - longest
-    stopped &= ~(at_zero & (np.fmax(zeros / outside, zeros.sum() / outside.sum()) >= REST))
+    value, outside = b.x[np.arange(len(n)), first], n - longest
+    again, usual = (b.x == value[:, None]).sum(1) - longest, value == b.usual
+    of_block = ((b.x == b.usual).sum() - (longest * usual).sum()) / outside.sum()
+    stopped &= np.fmax(again / outside, usual * of_block) < REST
     return np.where(n >= 30, np.where(stopped, longest / n, 0.0), np.nan), b.at[np.arange(len(n)), first]
 
 
