@@ -12,7 +12,7 @@ from typing import Any
 
 from .table import load_table
 from .terminal import fit_width, verification_text
-from ..core import check_machine, part, pick_device, plain_json, progress
+from ..core import check_machine, pick_device, plain_json, progress
 from ..forecast.path import Prepared, examine
 
 # %% ../../nbs/95_cli.check.ipynb #8e5d4476
@@ -37,9 +37,9 @@ def check(
     "Verify the machine and a table."
     machine = check_machine(args.checkpoints, pick_device(args.device))
     with progress('tft_check'):
-        with part(0.1): table = load_table(args, args.file, stand_ins=True)
+        table = load_table(args, args.file, stand_ins=True)
         spec, rows = table.spec, [table.frame]
         del table      # `examine` alone holds the rows
-        with part(0.9): ready = examine(rows.pop(), spec, horizon=args.horizon, time_format=args.time_format)
+        ready = examine(rows.pop(), spec, horizon=args.horizon, time_format=args.time_format)
     print(json.dumps(plain_json(_document(machine, ready)), indent=1) if args.json else _text(machine, ready), flush=True)
     return int(not (machine.ok.all() and ready.ok))

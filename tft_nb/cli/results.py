@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from .job import Job, member_folder
+from .job import Job, derived, member_folder
 from .report import Folded, report_page
 from ..core import InputError, csv_text, environment, plain_json, write_whole
 from ..forecast.card import measured
@@ -30,11 +30,10 @@ def forecaster_of(
 ) -> tuple[Forecaster, dict[str, dict[str, Any]]]:  # ready to predict, with its scores; test forecasts by target and name
     "Calibrate and score a trained model, and hand it over as a `Forecaster`."
     a, t = job.args, job.trained
-    plain: dict[str, Any] = {'season': None, 'calendar': (), 'units': 'train'} if a.as_given else {}
     plan = Plan(dropout=t.config.dropout, batch_size=job.config.batch_size, lr=job.config.lr, start='bar' if t.bars else 'constant')
     f = Forecaster(spec=t.base, time_format=a.time_format, encoder=a.encoder, horizon=a.horizon, quantiles=tuple(a.quantiles),
                    valid=a.valid_share, test=a.test_share, max_gap=a.max_gap, hidden=t.config.hidden, epochs=a.epochs, minutes=a.minutes,
-                   members=a.members, seed=a.seed, plan=plan, **plain)
+                   members=a.members, seed=a.seed, plan=plan, **derived(a))
     for source in job.sources.values(): source.to('cpu')
     t.models[:] = [cast(TFT, trainer.model).cpu().eval() for trainer in job.trainers]
     share_of_network(t, job.windows['valid'])

@@ -58,7 +58,7 @@ def _sha256(file: str) -> str:
     "SHA-256 of a file, read a piece at a time."
     found = hashlib.sha256()
     with open(file, 'rb') as f:
-        while piece := f.read(2**20): found.update(piece)
+        while piece := f.read(1_000_000): found.update(piece)
     return found.hexdigest()
 
 

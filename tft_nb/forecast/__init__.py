@@ -47,6 +47,7 @@ from ..normalize import scale_by
 from ..train import History
 from ..verify import Verification
 
+# %% ../../nbs/89_forecast.ipynb #e255d4e7
 _all_ = ['Calibration', 'Calendars', 'Explanation', 'Features', 'InUnits', 'Plan', 'Prepared', 'Trained', 'adapt', 'as_trained', 'boosted',
          'examine', 'fit_normalizers', 'graph_inputs', 'importance', 'in_words', 'levels', 'median_place', 'naive_forecasts', 'plot_fans',
          'plot_forecast', 'plot_importance', 'predict', 'prepare', 'quantile_name', 'roles', 'scale_by', 'score', 'score_by_series',

@@ -59,6 +59,4 @@ def same_kind(
     "Give a result in the kind of frame that came in."
     if like is None or isinstance(like, pd.DataFrame): return frame
     kind = nw.from_native(like, eager_only=True).implementation
-    plain = {c: frame[c].dtype.kind in 'fiM' for c in frame}
-    columns = {c: frame[c].to_numpy() if plain[c] else frame[c].tolist() for c in frame}
-    return nw.from_dict(columns, backend=kind).to_native()
+    return nw.from_dict({c: frame[c].tolist() for c in frame}, backend=kind).to_native()

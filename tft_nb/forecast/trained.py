@@ -162,9 +162,9 @@ def what_is_new(
         seen = set(as_text(past[c]).dropna().unique()) - set(map(str, words[c]))
         if seen: said.append(f'{c!r} has kinds that training never saw, forecast as unknown: {", ".join(sorted(seen)[:5])}')
     targets = t.targets
-    new = set(as_text(past[series]).unique()) - set(map(str, targets.series_)) if targets.by and t.units == 'train' else ()
+    new = set(past[series].unique()) - set(targets.series_) if targets.by and t.units == 'train' else ()      # '1' is not 1
     if new:
-        said.append(f'series that training never saw have no scale of their own, and are measured by that of all: {", ".join(sorted(new)[:5])}; '
+        said.append(f'series that training never saw have no scale of their own, and are measured by that of all: {", ".join(sorted(map(repr, new))[:5])}; '
                     "train with them, or with units='window'")
     return [*said, *beyond_training(t, past, rows).values()]
 
