@@ -162,7 +162,8 @@ def what_is_new(
     targets = t.targets
     new = set(past[series].unique()) - set(targets.series_) if targets.by and t.units == 'train' else ()      # '1' is not 1
     if new:
-        said.append(f'series that training never saw have no scale of their own, and are measured by that of all: {", ".join(sorted(map(repr, new))[:5])}; '
+        names = ', '.join(sorted(map(repr, new))[:5])
+        said.append(f'series that training never saw have no scale of their own, and are measured by that of all: {names}; '
                     "train with them, or with units='window'")
     return [*said, *beyond_training(t, past, rows).values()]
 
