@@ -149,7 +149,11 @@ def recall(
 ) -> Trained:  # its network, with all that it learnt
     "Read what a run learnt off its checkpoint."
     weights = {f'0.{k}': v for k, v in trainer.model.state_dict().items()}
-    return trained_from(weights, {**trainer.notes, 'members': 1})
+    try: return trained_from(weights, {**trainer.notes, 'members': 1})
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as e:
+        if isinstance(e, InputError): raise
+        raise InputError(f'a checkpoint must hold what the run learnt, this one does not ({type(e).__name__}: {e}): '
+                         'resume from previous.safetensors, or start a new run') from None
 
 
 def take_up(

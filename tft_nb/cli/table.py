@@ -10,6 +10,7 @@ import argparse
 import hashlib
 from dataclasses import dataclass
 from dataclasses import replace as _replace
+from pathlib import Path
 
 import pandas as pd
 
@@ -73,5 +74,7 @@ def load_table(
         given = [f"--{n.replace('_', '-')}" for n in (*ROLES, 'time_format') if getattr(args, n)]
         if given: raise InputError(f'{given[0]} describes a table, and none is given: name a file')
         return Table(stock_features(load_stocks()), _replace(stock_spec(), known=()), 'embedded')      # the calendar is derived
+    if getattr(args, 'data_sha256', None) and not Path(file).exists():
+        raise InputError(f'the table of a run must exist, {file!r} does not: name its new place by --data')
     frame = read_table(file, [c for c in (args.series, *(args.category or ())) if c])
     return Table(frame, table_roles(frame, args, stand_ins), _sha256(file))

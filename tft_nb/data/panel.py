@@ -196,7 +196,9 @@ def _place(steps: pd.Index, share: float) -> Any:
 def _moment(value: Any, times: pd.Series) -> Any:
     "A date of the user's in the time zone of the table."
     number = pd.api.types.is_numeric_dtype(times)
-    try: moment: Any = int(value) if number else pd.Timestamp(value)
+    try:
+        if not number and isinstance(value, (int, float)): raise TypeError('pandas would count from 1970')
+        moment: Any = int(value) if number else pd.Timestamp(value)
     except (TypeError, ValueError):
         raise InputError(f'a part begins at a share of the time steps or a {"whole number" if number else "date"}, got {value!r}: '
                          f'pass 0.15, or one such as {times.iloc[-1]}') from None

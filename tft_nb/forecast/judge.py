@@ -157,6 +157,7 @@ def fold_starts(
 ) -> list[Any]:  # the first forecast time of each fold
     "Say when each fold begins."
     steps = np.sort(times.unique())
+    if folds != int(folds): raise InputError(f'folds must be a whole number from 1, got {folds}: pass another')
     if folds < 1 or len(steps) <= folds * horizon:
         raise InputError(f'{folds} folds of {horizon} steps need more than {folds * horizon} time steps, and at least 1 fold; '
                          f'the table has {len(steps)}: ask for other folds')

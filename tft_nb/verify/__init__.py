@@ -236,7 +236,9 @@ def verify(
     _check_arguments(scaler, bounds, series, known)
     table, rows, quantiles = Table(scaler, train, valid, series), list[tuple[Any, Line]](), dict[Any, Any]()
     columns: dict[Any, Column] = {}
-    for name, t in table.after.items():
+    share = 0.7 / max(len(table.after), 1)      # of the progress; the rest is for the checks of several columns
+    for name in list(table.after):
+        t = table.after.pop(name)      # a large table is held once
         column = table.layout.column(name, table.before[name], t)
         rows += [(name, line) for line in _lines(table, column, bounds).values()]
         seen = _fitted_on(scaler, name, column, table.train)
@@ -244,7 +246,8 @@ def verify(
             rows.append((name, origin(seen, int(column.pooled.n[0]), bounds.allowed)))
         quantiles[name] = [_five(v[:table.train]) for v in (table.before[name], t)]
         columns[name] = _slim(column)
-        advance(0.7 / len(table.after))      # the rest is for the checks of several columns
+        del column, t
+        advance(share)
     sound = unused(list(columns.values()))
     rows = [(name, line) for name, line in rows if not (line.check == 'dead' and name in sound)]
     rows = sorted([*rows, *_together(table, columns, target, bounds, known)], key=lambda r: list(columns).index(r[0]) if r[0] in columns else -1)

@@ -33,6 +33,16 @@ def within(
     return Line(check, float(figure), bound_text(-np.inf, allowed[check]), bool(figure <= allowed[check]), remedy, 'judge')
 
 # %% ../../nbs/44_verify.rows.ipynb #25ba2988
+def _correlations(columns: Sequence[_Array], rows: int = 100_000) -> _Array:
+    "Correlate columns on a scale that tames outliers, some rows at a time."
+    def block(first: int) -> _Array: return np.stack([np.arcsinh(np.nan_to_num(z[first:first + rows])) for z in columns])
+    starts = range(0, len(columns[0]), rows)
+    mean = sum(block(i).sum(1, keepdims=True) for i in starts) / len(columns[0])
+    gram = np.asarray(sum((z := block(i) - mean) @ z.T for i in starts))
+    size = np.maximum(np.sqrt(np.diag(gram)), 1e-150)
+    return np.clip(gram / size / size[:, None], -1, 1)      # no rounding goes beyond a perfect copy
+
+
 def duplicates(
     columns: Sequence[Column],  # laid out
     allowed: Mapping[str, float] = ALLOWED,  # largest figure by check
@@ -41,10 +51,7 @@ def duplicates(
     some = [c for c in columns if c.kind not in ('empty', 'constant')]
     if len(some) < 2:
         return {}
-    z = np.stack([np.arcsinh(np.nan_to_num(c.z)) for c in some])
-    z -= z.mean(1, keepdims=True)
-    z /= np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-300)
-    r, flag = z @ z.T, np.array([c.kind == 'flag' for c in some])
+    r, flag = _correlations([c.z for c in some]), np.array([c.kind == 'flag' for c in some])
     r = np.where(flag[:, None] & flag, r, np.abs(r))
     np.fill_diagonal(r, 0)
     return {c.name: within('duplicate', row.max(), f'keep one: it repeats {some[row.argmax()].name!r}', allowed)
