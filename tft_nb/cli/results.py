@@ -16,8 +16,8 @@ import pandas as pd
 from .job import Job, derived, member_folder
 from .report import Folded, report_page
 from ..core import InputError, csv_text, environment, plain_json, write_whole
-from ..forecast.card import measured
 from ..forecast import Forecaster, Plan, plot_fans, plot_importance, score_by_series, score_by_step
+from ..forecast.card import measured
 from ..forecast.explain import CAVEATS
 from ..forecast.fit import judge_model, last_rows, parts_table
 from ..forecast.judge import outcomes, share_of_network

@@ -235,7 +235,6 @@ def _check_numbers(x: pd.Series, role: str) -> None:
     if np.isnan(values).all():
         raise InputError(f'{role} column {x.name!r} must hold numbers, all {len(x)} rows are missing: {nothing}')
     if role != 'static' and np.nanmin(values) == np.nanmax(values):
-
         raise InputError(
             f'{role} column {x.name!r} must vary, all its rows are {np.nanmin(values):g}: {nothing}'
         )

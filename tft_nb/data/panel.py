@@ -82,7 +82,10 @@ def _runs(frame: pd.DataFrame, spec: PanelSpec, times: pd.Series, max_gap: float
 # %% ../../nbs/15_data.panel.ipynb #0a9f8e96
 class Transformer(Protocol):
     "What Panel.transform needs of a normalizer."
-    by: Any  # column(s) that tell apart what is normalized apart, or None
+
+    @property
+    def by(self) -> Any:
+        "The column(s) that tell apart what is normalized apart, or None."
 
     def transform(
         self,

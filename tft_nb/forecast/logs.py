@@ -7,7 +7,7 @@ __all__ = ['AnyNormalizer', 'LogNormalizer', 'fit_logs', 'read_normalizer']
 
 # %% ../../nbs/80_forecast.logs.ipynb #80a10005
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,24 +17,23 @@ from ..core import InputError
 from ..normalize import Normalizer
 
 # %% ../../nbs/80_forecast.logs.ipynb #80a10008
-_FAR_BELOW = 1e-3  # of the least training value
-
-
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class LogNormalizer:
     "Normalize the logarithms of columns that are above 0."
     normalizer: Normalizer  # fitted on the logarithms
-    least: dict[str, float]  # column → its least training value, above 0
-    by: Any = field(init=False)  # column that tells series apart, or None
-    series_: list[Any] = field(init=False)  # that have scales of their own
-
-    def __post_init__(self) -> None:
-        self.by, self.series_ = self.normalizer.by, self.normalizer.series_
+    floors: dict[str, float]  # column → what lies below counts as this, above 0
 
     @property
-    def floors(self) -> dict[str, float]:  # column → a thousandth of its least training value
-        "What lies below counts as this."
-        return {c: _FAR_BELOW * v for c, v in self.least.items()}
+    def by(self) -> Any:
+        "The column that tells series apart, or None."
+        return self.normalizer.by
+
+    @property
+    def series_(self) -> list[Any]:
+        "The series that have scales of their own."
+        return list(self.normalizer.series_)
+
+
 
     def transform(
         self,
@@ -51,14 +50,15 @@ class LogNormalizer:
     ) -> pd.DataFrame:  # in the columns' own unit
         "Undo `transform`."
         found: pd.DataFrame = self.normalizer.inverse_transform(X)
-        return found.assign(**{c: np.exp(found[c]) for c in self.least if c in found})
+        return found.assign(**{c: np.exp(found[c]) for c in self.floors if c in found})
 
     def state_dict(self) -> dict[str, Any]:  # plain JSON types
         "Give all that is needed to transform."
-        return {'least': self.least, 'logs': self.normalizer.state_dict()}
+        return {'floors': self.floors, 'logs': self.normalizer.state_dict()}
 
 # %% ../../nbs/80_forecast.logs.ipynb #80a10009
 AnyNormalizer = Normalizer | LogNormalizer  # of targets
+_FAR_BELOW = 1e-3  # of the least training value
 
 
 def fit_logs(
@@ -67,11 +67,11 @@ def fit_logs(
     by: str | None = None,  # column that tells series apart; each is scaled by its own rows
 ) -> LogNormalizer:  # ready to transform
     "Fit a normalizer of logarithms."
-    least = {c: float(frame[c].min()) for c in columns}
-    for c, v in least.items():
-        if not v > 0: raise InputError(f'logarithms need values above 0, column {c!r} has {v:g}: take another normalizer')
+    floors = {c: _FAR_BELOW * float(frame[c].min()) for c in columns}
+    for c, v in floors.items():
+        if not v > 0: raise InputError(f'logarithms need values above 0, column {c!r} has {frame[c].min():g}: take another normalizer')
     logs = frame[[by] if by else []].assign(**{c: np.log(frame[c].astype(float)) for c in columns})
-    return LogNormalizer(Normalizer('yeo-johnson', by=by, clip=None).fit(logs), least)
+    return LogNormalizer(Normalizer('yeo-johnson', by=by, clip=None).fit(logs), floors)
 
 
 def read_normalizer(
@@ -79,4 +79,4 @@ def read_normalizer(
 ) -> AnyNormalizer:  # fitted
     "Restore the normalizer of a target."
     if 'logs' not in state: return Normalizer.from_state_dict(state)
-    return LogNormalizer(Normalizer.from_state_dict(state['logs']), dict(state['least']))
+    return LogNormalizer(Normalizer.from_state_dict(state['logs']), dict(state['floors']))

@@ -25,7 +25,7 @@ from .judge import score_targets, share_of_network, some_windows, thinned
 from .logs import fit_logs
 from .path import Prepared, heavy_rows
 from .trained import Trained, bar_windows, source_of
-from .units import UNITS, InUnits, choose_units, fit_bars, unit_floors
+from .units import CLEARLY, UNITS, InUnits, choose_units, fit_bars, unit_floors
 from ..model import TFT
 from ..normalize import scale_by
 from ..train import History, TrainConfig, Trainer
@@ -141,9 +141,6 @@ def untrained(
     return t
 
 # %% ../../nbs/88b_forecast.training.ipynb #88bb0007
-_CLEARLY = 0.97  # logs must have at most this share of the q-risk
-
-
 def in_logs(
     p: Prepared,  # a table, ready to train on
     light: pd.DataFrame | None = None,  # series and time of rows that weigh nothing
@@ -180,7 +177,7 @@ def begin_record(
     usual, logs = make(p), in_logs(p, light)
     if logs is None or not usual.bars: return p, usual
     other = make(logs)
-    clearly = bar_risk(other, logs.windows['valid']) < _CLEARLY * bar_risk(usual, p.windows['valid'])
+    clearly = bar_risk(other, logs.windows['valid']) < CLEARLY * bar_risk(usual, p.windows['valid'])
     return (logs, other) if clearly else (p, usual)
 
 # %% ../../nbs/88b_forecast.training.ipynb #299cf297
