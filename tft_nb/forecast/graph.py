@@ -22,14 +22,14 @@ from ..core import InputError, plain_json, write_whole
 from ..data import Windows, codes
 from .judge import all_windows
 from .logs import AnyNormalizer, LogNormalizer
-from .trained import Trained, future_panel, read_rows, rows_ahead, source_of
+from .trained import Trained, future_panel, read_rows, rows_ahead, source_of, window_rows
 from .units import InUnits, to_labels
 from ..normalize import Normalizer, NormalizerModule
 
 # %% ../../nbs/88e_forecast.graph.ipynb #412f2b0e
 def _normalizers(t: Trained) -> tuple[Normalizer, AnyNormalizer]:
     "Of all inputs, and of the target(s)."
-    return Normalizer.from_state_dict(t.learnt['inputs']), t.targets
+    return t.inputs, t.targets
 
 
 def _scale_rows(t: Trained) -> dict[str, int]:  # series → its row in the scale tables
@@ -46,8 +46,10 @@ def graph_inputs(
 ) -> dict[str, np.ndarray]:  # `reals`, `codes`, `present`, `series`; the series in order
     "Make the arrays that the graph takes."
     past, rows = rows_ahead(t, df, known_future)
-    cut, present = future_panel(t, past, rows)
+    cut, present = future_panel(t, window_rows(t, past, rows))
     length, words, number = t.config.encoder + t.config.horizon, t.learnt['vocabulary'], _scale_rows(t)
+    new = [s for s in past[t.base.series].astype(str).unique() if number and s not in number]
+    if new: raise InputError(f'a graph holds the scale of each series of the training, {new[0]!r} has none: forecast it with `predict`')
     def laid(columns: Sequence[np.ndarray], kind: Any) -> np.ndarray:
         return np.stack(columns, -1).astype(kind).reshape(len(present), length, -1) if columns else np.zeros((len(present), length, 0), kind)
     names = cut.frame[t.base.series].iloc[::length].astype(str)
@@ -130,6 +132,7 @@ class ForecastGraph(nn.Module):
         self.source: InUnits = source_of(t, windows, np.ones((len(windows), windows.encoder), bool))
         moves = [t.calibration[y].moves if y in t.calibration else np.zeros((windows.horizon, len(t.config.quantiles))) for y in t.base.targets]
         self.moves = torch.tensor(np.stack(moves, 1))
+        self.least = torch.tensor([0.0 if y in t.nonnegative else -torch.inf for y in t.base.targets], dtype=torch.float64)[:, None]
 
     def forward(
         self,
@@ -141,8 +144,8 @@ class ForecastGraph(nn.Module):
         "Forecast."
         batch = _measured(self, reals, codes, present, series)
         each = [_in_unit(self, to_labels(_by_target(self, m(batch).float()), batch), series) for m in self.models]
-        y = torch.stack(each).mean(0)
-        return (y + self.moves * (y[..., -1:] - y[..., :1])).sort(-1).values
+        y = torch.maximum(torch.stack(each).mean(0), self.least)
+        return torch.maximum((y + self.moves * (y[..., -1:] - y[..., :1])).sort(-1).values, self.least)
 
 # %% ../../nbs/88e_forecast.graph.ipynb #60244ce2
 def _by_target(g: ForecastGraph, y: Tensor) -> Tensor:

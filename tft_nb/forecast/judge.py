@@ -24,7 +24,7 @@ from .cheap import boosted, naive_forecasts
 from .features import lag_name
 from .path import as_trained
 from .score import score
-from .trained import Trained, bar_windows, forecast_windows, source_of
+from .trained import Trained, bar_windows, ended, forecast_windows, source_of
 
 # %% ../../nbs/88a_forecast.judge.ipynb #a431da8c
 def times_of(
@@ -70,7 +70,8 @@ def updated(
     raw: np.ndarray,  # forecasts of the windows, not calibrated
 ) -> tuple[np.ndarray, Calibration]:  # calibrated by what was known when each was made; the calibration after all outcomes
     "Calibrate forecasts as time goes on."
-    return adapt(t.validated[target], raw, outcomes(windows)[target], times_of(windows))
+    moved, calibration = adapt(t.validated[target], raw, outcomes(windows)[target], times_of(windows))
+    return ended(t, target, moved), calibration
 
 # %% ../../nbs/88a_forecast.judge.ipynb #08a3901d
 BAR = 'regression, the bar'  # name of the forecast that a network begins at
@@ -98,7 +99,7 @@ def compare(
         if y in bars: cheap[BAR] = bars[y]
         own = {'TFT': f}
         if y in t.validated: own = {'TFT': updated(t, windows, y, f)[0], 'TFT, not calibrated': f}
-        found[y] = {**cheap, **own}
+        found[y] = {name: ended(t, y, f) for name, f in {**cheap, **own}.items()}
     return found
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NormalizationError', 'METHODS', 'Normalizer', 'clipped', 'fit_parquet', 'transform_parquet', 'NormalizerModule',
-           'Scaling', 'scale_by']
+           'Scaling', 'scale_by', 'with_unseen']
 
 # %% ../../nbs/39_normalize.ipynb #8c670290
 import importlib
@@ -17,6 +17,7 @@ from .files import fit_parquet, transform_parquet
 from .module import NormalizerModule
 from .scaling import Scaling
 from .series import scale_by
+from .unseen import with_unseen
 from .choice import _RANKS as _RANKS, _place as _place, _spread as _spread
 from .estimator import _by as _by, _match as _match, _series_of as _series_of
 from .scaling import _backward as _backward, _forward as _forward
@@ -24,7 +25,8 @@ from .statistics import _DISTINCT as _DISTINCT, _Array as _Array, _moments as _m
 from .statistics import _quantiles as _quantiles, _Stats as _Stats, _weighted as _weighted
 from .tables import _Table as _Table, _take as _take, _take_array as _take_array
 
-_all_ = ['METHODS', 'Normalizer', 'clipped', 'fit_parquet', 'transform_parquet', 'NormalizerModule', 'Scaling', 'scale_by']
+_all_ = ['METHODS', 'Normalizer', 'clipped', 'fit_parquet', 'transform_parquet', 'NormalizerModule', 'Scaling', 'scale_by',
+         'with_unseen']
 
 # %% ../../nbs/39_normalize.ipynb #ff8e1615
 class NormalizationError(InputError):
