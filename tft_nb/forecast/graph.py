@@ -132,7 +132,7 @@ class ForecastGraph(nn.Module):
         self.source: InUnits = source_of(t, windows, np.ones((len(windows), windows.encoder), bool))
         moves = [t.calibration[y].moves if y in t.calibration else np.zeros((windows.horizon, len(t.config.quantiles))) for y in t.base.targets]
         self.moves = torch.tensor(np.stack(moves, 1))
-        self.least = torch.tensor([0.0 if y in t.nonnegative else -torch.inf for y in t.base.targets], dtype=torch.float64)[:, None]
+        self.least = torch.tensor([0.0 if y in t.learnt.get('nonnegative', ()) else -torch.inf for y in t.base.targets], dtype=torch.float64)[:, None]
 
     def forward(
         self,

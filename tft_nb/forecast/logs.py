@@ -17,6 +17,11 @@ from ..core import InputError
 from ..normalize import Normalizer, with_unseen
 
 # %% ../../nbs/80_forecast.logs.ipynb #80a10008
+def _logs(X: pd.DataFrame, floors: Mapping[str, float]) -> pd.DataFrame:
+    "Take the logarithms of columns; what lies below a column's floor counts as the floor."
+    return X.assign(**{c: np.log(X[c].astype(float).clip(lower=v)) for c, v in floors.items()})
+
+# %% ../../nbs/80_forecast.logs.ipynb #d2477676
 @dataclass(frozen=True)
 class LogNormalizer:
     "Normalize the logarithms of columns that are above 0."
@@ -33,19 +38,14 @@ class LogNormalizer:
         "The series that have scales of their own."
         return list(self.normalizer.series_)
 
-    def logs(
-        self,
-        X: pd.DataFrame,  # rows with all columns, in their own unit
-    ) -> pd.DataFrame:  # the same rows with logarithms in these columns
-        "Take logarithms."
-        return X.assign(**{c: np.log(X[c].astype(float).clip(lower=v)) for c, v in self.floors.items()})
+
 
     def transform(
         self,
         X: pd.DataFrame,  # rows with all columns, in their own unit
     ) -> pd.DataFrame:  # scaled; missing values stay missing
         "Take logarithms and scale them."
-        found: pd.DataFrame = self.normalizer.transform(self.logs(X))
+        found: pd.DataFrame = self.normalizer.transform(_logs(X, self.floors))
         return found
 
     def inverse_transform(
@@ -85,12 +85,12 @@ def read_normalizer(
     if 'logs' not in state: return Normalizer.from_state_dict(state)
     return LogNormalizer(Normalizer.from_state_dict(state['logs']), dict(state['floors']))
 
-
+# %% ../../nbs/80_forecast.logs.ipynb #3a70ef45
 def with_new_series(
     normalizer: AnyNormalizer,  # of inputs or targets
     X: pd.DataFrame,  # rows with all its columns
 ) -> AnyNormalizer:  # one that also scales series which it never saw, by these rows; the same where there are none
     "Give new series a scale of their own."
     if not isinstance(normalizer, LogNormalizer): return with_unseen(normalizer, X)
-    grown = with_unseen(normalizer.normalizer, normalizer.logs(X))
+    grown = with_unseen(normalizer.normalizer, _logs(X, normalizer.floors))
     return normalizer if grown is normalizer.normalizer else replace(normalizer, normalizer=grown)

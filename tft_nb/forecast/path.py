@@ -172,12 +172,13 @@ class Prepared:
         return self.check.ok and not self.faults
 
     @property
-    def learnt(self) -> dict[str, Any]:  # plain JSON types: `inputs`, `targets`, `spec`, `vocabulary`
+    def learnt(self) -> dict[str, Any]:  # plain JSON types: `inputs`, `targets`, `spec`, `vocabulary`, `nonnegative`
         "Tell what a model trained on these windows must travel with."
         assert self.panel is not None and self.targets is not None
         words = self.parts['train'].vocabulary
         return {'inputs': self.inputs.state_dict(), 'targets': self.targets.state_dict(), 'spec': asdict(self.spec),
-                'vocabulary': {k: list(v) for k, v in words.items()}}
+                'vocabulary': {k: list(v) for k, v in words.items()},
+                'nonnegative': [c for c, s in zip(self.inputs.names_, self.inputs.stats_) if c in self.spec.targets and s.moments.low >= 0]}
 
 # %% ../../nbs/80_forecast.path.ipynb #9c2e1983
 def _as_read(times: pd.Series) -> str | None:

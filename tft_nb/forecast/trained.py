@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from dataclasses import replace as _replace
-from functools import cached_property
+
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Trained:
     models: list[TFT]  # members of an ensemble, alike but for their seeds
     base: PanelSpec  # roles of the user's columns
     features: Features  # derived inputs
-    learnt: dict[str, Any]  # `inputs`, `targets`, `spec`, `vocabulary`, as of `Prepared.learnt`
+    learnt: dict[str, Any]  # as of `Prepared.learnt`
     calendars: Calendars  # of the training table
     units: str = 'train'  # of `UNITS`
     floor: list[float] = field(default_factory=list)  # least size of each target
@@ -68,11 +68,7 @@ class Trained:
         "The normalizer of the target(s)."
         return read_normalizer(self.learnt['targets'])
 
-    @cached_property
-    def nonnegative(self) -> set[str]:
-        "The targets that training never saw below 0."
-        n = self.inputs
-        return {c for c, s in zip(n.names_, n.stats_, strict=True) if c in self.base.targets and s.moments.low >= 0}
+
 
     @property
     def rows_needed(self) -> int:
@@ -102,7 +98,7 @@ def ended(
     forecast: np.ndarray,  # `(…, quantile)` in the target's unit
 ) -> np.ndarray:  # the same, nothing below 0 where training saw nothing below 0
     "End the quantiles of a nonnegative target at 0."
-    return np.maximum(forecast, 0) if target in t.nonnegative else forecast
+    return np.maximum(forecast, 0) if target in t.learnt.get('nonnegative', ()) else forecast
 
 # %% ../../nbs/88_forecast.trained.ipynb #5aea7fcf
 def bar_windows(

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from .estimator import Normalizer, _add_series, _by, _match, _series_of
 from .series import _fit_series
@@ -25,12 +24,14 @@ def with_unseen(
     "Give each series that `fit` never saw a scale by its own rows."
     if not _by(normalizer): return normalizer
     table = _take(X, _by(normalizer))
+    assert table.keys is not None      # by the columns of `by`
     new = _series_of(normalizer, table.keys) == 0
     if not new.any(): return normalizer
     grown, place = copy.deepcopy(normalizer), _match(normalizer, table, every=True)
     _add_series(grown.groups_, table.keys[new], [table.columns[j][new] for j in np.argsort(place)])
     grown.groups_.sort()
-    return _enlarged(grown, [k for k in grown.groups_.keys if k not in set(normalizer.series_)])
+    known = set(normalizer.series_)
+    return _enlarged(grown, [k for k in grown.groups_.keys if k not in known])
 
 
 def _enlarged(n: Normalizer, names: list[Any]) -> Normalizer:
