@@ -10,7 +10,7 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,11 +32,20 @@ def _normalizers(t: Trained) -> tuple[Normalizer, AnyNormalizer]:
     return t.inputs, t.targets
 
 
-def _scale_rows(t: Trained) -> dict[str, int]:  # series → its row in the scale tables
-    "Number the series that have scales of their own."
-    names = [[str(s) for s in n.series_] for n in _normalizers(t) if n.by]
-    if names[1:] and names[0] != names[1]: raise InputError('a graph needs one numbering of the series, inputs and targets have two: train anew')
-    return {s: i + 1 for i, s in enumerate(names[0] if names else [])}
+def _tables(t: Trained) -> list[list[Any]]:  # series by row
+    "The tables that have a row for each series: scales of inputs and of targets, bars."
+    return [n.series_ if n.by else [] for n in _normalizers(t)] + [b.series for b in t.bars]
+
+
+def _series_numbers(t: Trained) -> dict[str, int]:  # series → its number
+    "Number the series that have scales or coefficients of their own."
+    return {s: i + 1 for i, s in enumerate(sorted({str(s) for table in _tables(t) for s in table}))}
+
+
+def _rows_of(table: Sequence[Any], number: Mapping[str, int]) -> Tensor:  # `(number + 1,)` rows from 1; 0 where a series has none
+    "Find the row of each numbered series in a table."
+    row = {str(s): i + 1 for i, s in enumerate(table)}
+    return torch.tensor([0, *(row.get(s, 0) for s in number)])
 
 
 def graph_inputs(
@@ -47,8 +56,9 @@ def graph_inputs(
     "Make the arrays that the graph takes."
     past, rows = rows_ahead(t, df, known_future)
     cut, present = future_panel(t, window_rows(t, past, rows))
-    length, words, number = t.config.encoder + t.config.horizon, t.learnt['vocabulary'], _scale_rows(t)
-    new = [s for s in past[t.base.series].astype(str).unique() if number and s not in number]
+    length, words, number = t.config.encoder + t.config.horizon, t.learnt['vocabulary'], _series_numbers(t)
+    scaled = any(n.by for n in _normalizers(t))
+    new = [s for s in past[t.base.series].astype(str).unique() if scaled and s not in number]
     if new: raise InputError(f'a graph holds the scale of each series of the training, {new[0]!r} has none: forecast it with `predict`')
     def laid(columns: Sequence[np.ndarray], kind: Any) -> np.ndarray:
         return np.stack(columns, -1).astype(kind).reshape(len(present), length, -1) if columns else np.zeros((len(present), length, 0), kind)
@@ -82,9 +92,10 @@ class ScaleModule(nn.Module):
         self,
         normalizer: AnyNormalizer,  # fitted
         columns: Sequence[str],  # of its input, in order
+        number: Mapping[str, int],  # of each series
     ):
         super().__init__()
-        self.columns, self.by = list(columns), normalizer.by
+        self.columns, self.rows = list(columns), _rows_of(normalizer.series_ if normalizer.by else [], number)
         logs = isinstance(normalizer, LogNormalizer)
         self.scale = NormalizerModule(normalizer.normalizer if logs else normalizer, columns)
         self.floor = torch.tensor([normalizer.floors[c] for c in columns], dtype=torch.float64) if logs else None
@@ -92,12 +103,12 @@ class ScaleModule(nn.Module):
     def forward(
         self,
         x: Tensor,  # `(..., column)` float64, unit of the columns
-        series: Tensor,  # row of the series, as in `NormalizerModule`
+        series: Tensor,  # number of the series, 0 for others
     ) -> Tensor:  # scaled, float32
         "Scale; a value is given to the module in two parts of float32."
         x = x if self.floor is None else torch.where(x < self.floor, self.floor, x).log()
         high = x.float()
-        return cast(Tensor, self.scale(high, self._row(series), (x - high).float()))
+        return cast(Tensor, self.scale(high, self.rows[series], (x - high).float()))
 
     def inverse(
         self,
@@ -105,13 +116,9 @@ class ScaleModule(nn.Module):
         series: Tensor,  # as in `forward`
     ) -> Tensor:  # float64, unit of the columns
         "Undo `forward`."
-        high, low = self.scale.inverse(t, self._row(series))
+        high, low = self.scale.inverse(t, self.rows[series])
         y = high.double() + low.double()
         return y if self.floor is None else y.exp()
-
-    def _row(self, series: Tensor) -> Tensor:
-        "Row of the scale tables: one serves all, where series have no scales of their own."
-        return series if self.by else torch.zeros_like(series)
 
 # %% ../../nbs/88e_forecast.graph.ipynb #0bbb98a5
 class ForecastGraph(nn.Module):
@@ -123,11 +130,12 @@ class ForecastGraph(nn.Module):
         windows: Windows,  # of the future of any series: they tell the columns
     ):
         super().__init__()
-        inputs, targets = _normalizers(t)
+        (inputs, targets), number = _normalizers(t), _series_numbers(t)
         self.reals, self.kinds = list(windows.panel.values), list(t.learnt['vocabulary'])
-        self.inputs = ScaleModule(inputs, self.reals)
-        self.labels = ScaleModule(targets, list(t.base.targets))
-        self.lags = ScaleModule(targets, list(t.features.lags.values())) if t.features.lags else None
+        self.inputs = ScaleModule(inputs, self.reals, number)
+        self.labels = ScaleModule(targets, list(t.base.targets), number)
+        self.lags = ScaleModule(targets, list(t.features.lags.values()), number) if t.features.lags else None
+        self.bars = [_rows_of(b.series, number) for b in t.bars]
         self.models = nn.ModuleList(t.models)
         self.source: InUnits = source_of(t, windows, np.ones((len(windows), windows.encoder), bool))
         moves = [t.calibration[y].moves if y in t.calibration else np.zeros((windows.horizon, len(t.config.quantiles))) for y in t.base.targets]
@@ -169,6 +177,7 @@ def _measured(g: ForecastGraph, reals: Tensor, codes: Tensor, present: Tensor, s
     held = {**g.source.held, 'labels': labels.flatten(0, 1), 'present': present}
     for i, column in enumerate(g.source.lags if g.lags is not None else ()):
         held[column] = cast(ScaleModule, g.lags)(of(list(g.source.lags)), row)[..., i].flatten()
+    for i, rows in enumerate(g.bars): held[f'bar {i} series'] = rows[series][:, None].expand(-1, len(future)).flatten()
     source = copy.copy(g.source)
     source.held, source.windows = held, cast(Windows, _Laid(windows, _groups(g, values, codes, labels[:, k:])))
     return source.batch(torch.arange(count))
@@ -198,7 +207,7 @@ def graph_of(
 def _described(g: ForecastGraph, t: Trained) -> dict[str, Any]:
     "What a program must know to feed the graph."
     words = {c: list(t.learnt['vocabulary'][c]) for c in g.kinds}
-    return {'reals': g.reals, 'codes': words, 'series': _scale_rows(t), 'targets': list(t.base.targets), 'quantiles': list(t.config.quantiles),
+    return {'reals': g.reals, 'codes': words, 'series': _series_numbers(t), 'targets': list(t.base.targets), 'quantiles': list(t.config.quantiles),
             'encoder': t.config.encoder, 'horizon': t.config.horizon}
 
 

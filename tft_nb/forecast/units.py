@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..core import evaluating
 from ..data import Panel, Windows
-from .bar import Bar, bar_forecast, bar_inputs, bar_loss, choose_bar
+from .bar import Bar, bar_forecast, bar_inputs, bar_loss, choose_bar, number_series
 from .cheap import to_raw
 from .logs import AnyNormalizer
 from ..model.config import check_kinds
@@ -54,7 +54,10 @@ def _resident(s: Any) -> dict[str, Tensor]:
     numbers = {'weight': s.weight, 'labels': s.windows.panel.labels.to_numpy(), 'floor': list(s.floor or [0.0])}
     found = {k: torch.tensor(np.asarray(v, np.float32)) for k, v in {**s.lagged, **numbers}.items() if v is not None}
     if s.present is not None: found['present'] = torch.tensor(s.present)
-    for i, bar in enumerate(s.bars): found |= {f'bar {i} {k}': v for k, v in bar.at(s.quantiles).items()}
+    series = s.windows.panel.frame[s.windows.panel.spec.series]
+    for i, bar in enumerate(s.bars):
+        found |= {f'bar {i} {k}': v for k, v in bar.at(s.quantiles).items()}
+        found[f'bar {i} series'] = number_series(bar.series, series)
     return found
 
 # %% ../../nbs/84_forecast.units.ipynb #a9b47102
@@ -121,7 +124,7 @@ def _measured(s: InUnits, found: dict[str, Tensor], rows: Tensor) -> dict[str, T
     lags = _lags(s, rows, place, size)
     if s.units != 'train': found |= _rescaled(s, found, past, place, size, lags)
     if s.bars:
-        each = [bar_forecast(_bar_of(s, i), x) for i, x in enumerate(_columns(s, found, past, lags))]
+        each = [bar_forecast(_bar_of(s, i), x, s.held[f'bar {i} series'][rows[:, 0]]) for i, x in enumerate(_columns(s, found, past, lags))]
         found['baseline'] = torch.stack(each, 2) if len(each) > 1 else each[0]
     return found
 
@@ -141,7 +144,7 @@ def _rescaled(s: InUnits, found: dict[str, Tensor], past: Tensor, place: Tensor,
 
 def _bar_of(s: InUnits, i: int) -> dict[str, Tensor]:
     "The bar of one target as tensors."
-    return {k: s.held[f'bar {i} {k}'] for k in ('center', 'size', 'usual', 'errors')}
+    return {k: s.held[f'bar {i} {k}'] for k in ('center', 'size', 'usual', 'errors', 'bends', 'factors')}
 
 # %% ../../nbs/84_forecast.units.ipynb #80f4d515
 def _columns(s: InUnits, found: dict[str, Tensor], past: Tensor, lags: dict[str, Tensor]) -> list[Tensor]:
@@ -239,17 +242,18 @@ _MOST = 20_000  # windows that a bar is fitted on
 _NUMBERS = 30_000_000  # that a bar looks at
 
 
-def _bar_rows(s: InUnits, count: int) -> tuple[list[Tensor], Tensor, Tensor]:
-    "Columns of the bar by target, outcomes `(window, horizon, target)` and sizes `(window, target)` of some windows."
+def _bar_rows(s: InUnits, count: int) -> tuple[list[Tensor], Tensor, Tensor, np.ndarray]:
+    "Columns of the bar by target, outcomes `(window, horizon, target)`, sizes `(window, target)` and series of some windows."
     columns: list[list[Tensor]] = []
-    futures, sizes = [], []
+    futures, sizes, firsts = [], [], []
     for index in torch.split(torch.linspace(0, len(s) - 1, min(count, len(s))).long(), 1024):
         found, rows = s.windows.batch(index), s.windows.rows(index)
         past, place, size = _past(s, found, rows)
         columns.append(_columns(s, found, past, _lags(s, rows, place, size)))
         futures.append((s.held['labels'][rows[:, s.windows.encoder:]] - place) / size)
-        sizes.append(size[:, 0])
-    return [torch.cat(t) for t in zip(*columns)], torch.cat(futures), torch.cat(sizes)
+        sizes.append(size[:, 0]); firsts.append(rows[:, 0])
+    series = s.windows.panel.frame[s.windows.panel.spec.series].to_numpy()[torch.cat(firsts).numpy()]
+    return [torch.cat(t) for t in zip(*columns)], torch.cat(futures), torch.cat(sizes), series
 
 
 def fit_bars(
@@ -259,12 +263,14 @@ def fit_bars(
     "Fit the forecast that a network begins at, and score it on validation windows."
     width = _bar_rows(train, 1)[0][0][0].numel()
     count = min(_MOST, max(200, _NUMBERS // width))
-    (x, y, _), (x2, y2, size) = _bar_rows(train, count), _bar_rows(valid, count)
+    (x, y, _, series), (x2, y2, size, series2) = _bar_rows(train, count), _bar_rows(valid, count)
+    names = sorted(set(series.tolist()), key=str)
+    own = number_series(names, series), number_series(names, series2)
     bars, losses, within = [], [], []
     for i in range(y.shape[-1]):
-        bar, loss = choose_bar((x[i], y[..., i]), (x2[i], y2[..., i]), len(train.lags) // y.shape[-1], size[:, i])
+        bar, loss = choose_bar((x[i], y[..., i]), (x2[i], y2[..., i]), len(train.lags) // y.shape[-1], size[:, i], own, names)
         limited = torch.minimum(torch.maximum(x2[i], x[i].amin(0)), x[i].amax(0))
-        bars.append(bar); losses.append(loss); within.append(bar_loss(bar, limited, y2[..., i], size[:, i]))
+        bars.append(bar); losses.append(loss); within.append(bar_loss(bar, limited, y2[..., i], size[:, i], number_series(bar.series, series2)))
     return bars, losses, within
 
 # %% ../../nbs/84_forecast.units.ipynb #d9a430d0
