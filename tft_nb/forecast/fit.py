@@ -14,13 +14,14 @@ import pandas as pd
 
 from ..core import InputError
 from ..data import PanelSpec, Windows
-from .explain import importance
+from .explain import importance, silent
 from .features import Features
 from .future import Calendars, past_and_plans
 from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
 from .trained import Trained, source_of
+from .units import bar_importance
 from .training import begin_record, derived_inputs, heavy_series, heavy_windows, row_weights, untrained
 
 # %% ../../nbs/88c_forecast.fit.ipynb #d1ede212
@@ -109,7 +110,9 @@ def judge_model(
     forecasts = compare(t, windows['train'], test, season)
     t.calibration = {y: updated(t, test, y, forecasts[y]['TFT, not calibrated'])[1] for y in t.validated}
     own = None if weight is None else weight[ahead].mean(1)
-    each = pd.concat([importance(m, source_of(t, test)) for m in t.models])
+    source = source_of(t, test)
+    own_look = [importance(m, source) for m in t.models if not silent(m)]
+    each = pd.concat([*([bar_importance(source)] if t.bars else []), *own_look])
     weights = each.groupby(['group', 'variable'], sort=False).weight.mean().reset_index()
     return Judged(score_targets(forecasts, test, t.config.quantiles, own), weights, forecasts)
 

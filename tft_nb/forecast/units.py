@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['UNITS', 'CLEARLY', 'place_and_size', 'InUnits', 'to_labels', 'full_batch', 'side_by_side', 'predict', 'last_windows',
-           'fit_bars', 'choose_units', 'unit_floors']
+           'fit_bars', 'bar_importance', 'choose_units', 'unit_floors']
 
 # %% ../../nbs/84_forecast.units.ipynb #5e28bd5c
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,13 @@ from dataclasses import replace as _replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ..core import evaluating
 from ..data import Panel, Windows
-from .bar import Bar, bar_forecast, bar_inputs, bar_loss, choose_bar, number_series
+from .bar import MEANS, Bar, bar_forecast, bar_inputs, bar_loss, choose_bar, number_series
 from .cheap import to_raw
 from .logs import AnyNormalizer
 from ..model.config import check_kinds
@@ -272,6 +273,30 @@ def fit_bars(
         limited = torch.minimum(torch.maximum(x2[i], x[i].amin(0)), x[i].amax(0))
         bars.append(bar); losses.append(loss); within.append(bar_loss(bar, limited, y2[..., i], size[:, i], number_series(bar.series, series2)))
     return bars, losses, within
+
+# %% ../../nbs/84_forecast.units.ipynb #097c8b41
+def _owners(s: InUnits, target: str) -> list[str]:
+    "The variable that each column of a target's bar comes from; the constant from none."
+    lags = [c for c, t in s.lags.items() if t == target]
+    known = [c for c in s.windows.columns['known_real'] if c not in s.lags]
+    seen = [c for c in s.windows.columns['observed_real'] if c not in s.windows.panel.labels]
+    return ['', *[target] * (1 + len(MEANS) + 1), *lags * 3, *known, *seen * 2]
+
+
+def bar_importance(
+    s: InUnits,  # windows with bars
+    count: int = 1024,  # windows looked at, evenly spaced
+) -> pd.DataFrame:  # columns `group` (`bar`, with the target's name if there are several), `variable`, `weight`: share of its group
+    "Say how much the bar depends on each variable."
+    rows, (columns, _, _, series) = [], _bar_rows(s, count)
+    for i, target in enumerate(s.windows.panel.labels):
+        bar, owner = _bar_of(s, i), np.array(_owners(s, target))
+        own = bar['bends'][number_series(s.bars[i].series, series)]
+        parts = columns[i] * (bar['center'] + own[:, None])
+        moved = {v: float(parts[..., owner == v].sum(-1).std(0, unbiased=False).mean()) for v in dict.fromkeys(owner[1:])}
+        group, total = f'bar of {target}' if len(columns) > 1 else 'bar', max(sum(moved.values()), 1e-30)
+        rows += [{'group': group, 'variable': v, 'weight': m / total} for v, m in moved.items()]
+    return pd.DataFrame(rows)
 
 # %% ../../nbs/84_forecast.units.ipynb #d9a430d0
 CLEARLY = 0.97  # what replaces the usual scale must have at most this share of its loss: less may be luck
