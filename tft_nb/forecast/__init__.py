@@ -10,6 +10,7 @@ __all__ = ['Forecaster', 'Calibration', 'Calendars', 'Explanation', 'Features', 
            'score_text', 'to_raw', 'verdict']
 
 # %% ../../nbs/89_forecast.ipynb #b0adf080
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import replace as _replace
@@ -32,7 +33,7 @@ from .cheap import boosted, naive_forecasts, to_raw
 from .explain import Explanation, explain_window, importance, in_words, mean_explanation
 from .features import Features
 from .fit import begin_model, check_sizes, judge_model, last_rows, parts_table, verdicts
-from .future import Calendars
+from .future import Calendars, future_rows, past_and_plans
 from .graph import graph_inputs, write_onnx
 from .judge import all_windows, backtest, calibrated_on
 from .path import Prepared, as_trained, examine, fit_normalizers, levels, prepare, roles
@@ -40,7 +41,8 @@ from .plots import plot_fans, plot_forecast, plot_importance
 from .rows import same_kind, sorted_rows, tidy
 from .score import median_place, quantile_name, score, score_by_series, score_by_step, score_json, score_text, verdict
 from .store import pull_folder, push_folder, read_folder, write_folder
-from .trained import Trained, forecast_future, read_rows, source_of, trained_from, trained_state, trained_weights
+from .trained import Trained, beyond_training, forecast_future, future_source, read_rows, rows_ahead, source_of
+from .trained import trained_from, trained_state, trained_weights
 from .training import Plan, row_weights, train_members
 from .units import InUnits, predict
 from ..normalize import scale_by
@@ -130,14 +132,14 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     ) -> pd.DataFrame:  # rows (fold, target, forecast), columns as of `score`
         "Score forecasts made at several dates, each with what was known then."
         retrain = (lambda x: _model(_clone(self).fit(x))) if refit else None
-        return backtest(_model(self), read_rows(self.trained_, df), folds, self.season_, retrain)
+        return backtest(_model(self), _read(self.trained_, df), folds, self.season_, retrain)
 
     def calibrate(
         self,
         df: Any,  # rows that training never saw, with outcomes
     ) -> 'Forecaster':  # itself
         "Calibrate the intervals anew."
-        windows = all_windows(_model(self), read_rows(self.trained_, df))
+        windows = all_windows(_model(self), _read(self.trained_, df))
         self.trained_.calibration = self.trained_.validated = calibrated_on(self.trained_, windows)
         return self
 
@@ -149,11 +151,12 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     def explain(
         self,
         series: Any,  # the series
-        time: Any = None,  # first forecast time; None: the last one that the table allows
+        time: Any = None,  # first forecast time; None: the next one, which `predict` gives
         df: Any = None,  # table; None: the last rows of the training table
+        known_future: Any = None,  # as of `predict`, for the next forecast
     ) -> Explanation:  # weights by variable and step, attention by lag; `.words`
         "Look at what the network looked at for one forecast."
-        return _explain(_model(self), series, time, self.history_ if df is None else df)
+        return _explain(_model(self), series, time, self.history_ if df is None else df, known_future)
 
     def plot(
         self,
@@ -218,6 +221,8 @@ def _model(f: Forecaster) -> Trained:
 # %% ../../nbs/89_forecast.ipynb #b8e4deac
 def _roles_of(f: Forecaster, frame: pd.DataFrame) -> PanelSpec:
     "The roles that the options name."
+    twice = [name for name in ('series', 'time', 'target', 'known', 'observed', 'static', 'category') if f.spec is not None and getattr(f, name)]
+    if twice: raise InputError(f'roles are given by spec or by name, got spec and {", ".join(twice)}: leave one out')
     if f.spec is not None: return f.spec
     for name in ('series', 'time', 'target'):
         if getattr(f, name) is None:
@@ -252,26 +257,46 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
     return f
 
 # %% ../../nbs/89_forecast.ipynb #b0ccd525
+def _read(t: Trained, df: Any) -> pd.DataFrame:
+    "Read a table for a trained model; say which columns have changed their unit or level."
+    frame = read_rows(t, df)
+    last = frame.groupby(t.base.series, observed=True, sort=False).tail(1)
+    for line in beyond_training(t, frame, last).values(): warnings.warn(line, stacklevel=4)
+    return frame
+
+
 def _moment(time: Any, times: pd.Series) -> Any:
     "A time as a table holds it; what is no time is none of its times."
     try: return pd.Timestamp(time) if times.dtype.kind == 'M' else time
     except ValueError: return None
 
 
-def _explain(t: Trained, series: Any, time: Any, df: Any) -> Explanation:
+def _explain(t: Trained, series: Any, time: Any, df: Any, known_future: Any) -> Explanation:
     "What the networks looked at for one forecast."
-    frame = read_rows(t, df)
+    frame = _read(t, df)
     mine = frame[frame[t.base.series].astype(str) == str(series)]
     if not len(mine):
         names = ', '.join(map(str, frame[t.base.series].unique()[:5]))
         raise InputError(f'an explanation needs rows of the series, {series!r} has none: name one of {names}, or pass its rows as df')
+    past, _ = past_and_plans(mine, t.base)
+    coming = future_rows(past, t.base, t.calendars, t.config.horizon)[t.base.time].iloc[0]
+    when = coming if time is None else _moment(time, mine[t.base.time])
+    if when == coming: return _explained(*future_source(t, *rows_ahead(t, mine, known_future)), 0, when)
     w = all_windows(t, mine)
     first = w.panel.frame[t.base.time].iloc[w.starts.numpy() + w.encoder].reset_index(drop=True)
-    at = np.flatnonzero(first == _moment(time, first)) if time is not None else [len(first) - 1]
+    at = np.flatnonzero(first == when)
     if not len(at):
         raise InputError(f'an explanation needs a window that forecasts from {time!r}, there is none: '
-                         f'pass one from {first.min()} to {first.max()}')
-    return mean_explanation([explain_window(m, source_of(t, w), int(at[0])) for m in t.models])
+                         f'pass one from {first.min()} to {first.max()}, or {coming}')
+    return _explained(t, source_of(t, w), int(at[0]), when)
+
+
+def _explained(t: Trained, source: InUnits, number: int, when: Any) -> Explanation:
+    "What the networks looked at in one window."
+    frame = source.windows.panel.frame
+    name = frame[t.base.series].iloc[int(source.windows.starts[number])]
+    title = f'{", ".join(t.base.targets)} of {name} from {str(when).removesuffix(" 00:00:00")}'
+    return mean_explanation([explain_window(m, source, number, title) for m in t.models])
 
 # %% ../../nbs/89_forecast.ipynb #da6005a7
 def _plot(t: Trained, history: pd.DataFrame, forecast: Any, count: int) -> Any:

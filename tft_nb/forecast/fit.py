@@ -6,6 +6,7 @@
 __all__ = ['check_sizes', 'begin_model', 'Judged', 'judge_model', 'verdicts', 'parts_table', 'last_rows']
 
 # %% ../../nbs/88c_forecast.fit.ipynb #9f8e6393
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,13 @@ from .units import bar_importance
 from .training import begin_record, derived_inputs, heavy_series, heavy_windows, row_weights, untrained
 
 # %% ../../nbs/88c_forecast.fit.ipynb #d1ede212
+def _check_names(spec: PanelSpec) -> None:
+    "A forecast's own columns have no namesakes in the table."
+    for c in (spec.series, spec.time):
+        if re.fullmatch(r'P\d+(\.\d+)?', c) or (c == 'target' and len(spec.targets) > 1):
+            raise InputError(f'a forecast has columns target, P10, P50, …, {c!r} is a column of the table too: rename it')
+
+# %% ../../nbs/88c_forecast.fit.ipynb #597093b6
 _HEADS = 4  # of the attention: the width is a multiple
 
 
@@ -75,6 +83,7 @@ def begin_model(
     weight: str | None = None,  # column of sample weights; series and windows of weight 0 are left out
 ) -> tuple[Prepared, Trained, int | None]:  # windows, the record without a network, rows of the season
     "Take a table to windows, and begin the record of a model."
+    _check_names(spec)
     frame = heavy_series(frame, spec.series, weight)
     light = frame[pd.to_numeric(frame[weight]) == 0] if weight else frame[:0]
     early = 1 - sum(x for x in (valid, test) if isinstance(x, float))
@@ -111,7 +120,7 @@ def judge_model(
     t.calibration = {y: updated(t, test, y, forecasts[y]['TFT, not calibrated'])[1] for y in t.validated}
     own = None if weight is None else weight[ahead].mean(1)
     source = source_of(t, test)
-    own_look = [importance(m, source) for m in t.models if not silent(m)]
+    own_look = [importance(m, source) for m in t.models if not (t.bars and silent(m))]
     each = pd.concat([*([bar_importance(source)] if t.bars else []), *own_look])
     weights = each.groupby(['group', 'variable'], sort=False).weight.mean().reset_index()
     return Judged(score_targets(forecasts, test, t.config.quantiles, own), weights, forecasts)
@@ -144,6 +153,8 @@ def last_rows(
     frame: pd.DataFrame,  # as of `sorted_rows`
 ) -> pd.DataFrame:  # the last rows of each series
     "Keep what the next forecast looks at."
-    past, later = (p.groupby(t.base.series, observed=True, sort=False) for p in past_and_plans(frame, t.base))
+    past, later = past_and_plans(frame, t.base)
+    later = later[later[t.base.series].isin(past[t.base.series])]
+    past, later = (p.groupby(t.base.series, observed=True, sort=False) for p in (past, later))
     kept = pd.concat([past.tail(t.rows_needed + t.config.horizon), later.head(t.config.horizon)])
     return kept.sort_index().reset_index(drop=True)

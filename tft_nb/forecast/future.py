@@ -77,6 +77,7 @@ def past_and_plans(
     past = frame[~later]
     if len(past) == 0:
         raise InputError(f'a forecast needs a history, no row has a value of {", ".join(spec.targets)}: give rows with targets')
+
     return past, frame[later]
 
 # %% ../../nbs/88_forecast.future.ipynb #72575362

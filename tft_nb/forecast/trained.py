@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Trained', 'source_of', 'ended', 'bar_windows', 'forecast_windows', 'read_rows', 'beyond_training', 'window_rows',
-           'with_own_scales', 'what_is_new', 'other_frequency', 'future_panel', 'rows_ahead', 'forecast_future',
-           'trained_state', 'trained_weights', 'trained_from']
+           'with_own_scales', 'what_is_new', 'other_frequency', 'future_panel', 'rows_ahead', 'future_source',
+           'forecast_future', 'trained_state', 'trained_weights', 'trained_from']
 
 # %% ../../nbs/88_forecast.trained.ipynb #6ac3749d
 import warnings
@@ -256,7 +256,11 @@ def rows_ahead(
     "List the rows to be forecast."
     if known_future is not None and not t.base.known:
         raise InputError('known_future holds columns that are known ahead, this model was trained without any: leave it out')
-    past, plans = past_and_plans(read_rows(t, df), t.base)
+    frame = read_rows(t, df)
+    past, plans = past_and_plans(frame, t.base)
+    for s in sorted(set(frame[t.base.series]) - set(past[t.base.series]), key=str):
+        raise InputError(f'a forecast needs a history of every series, {s!r} has no value of {", ".join(t.base.targets)}: '
+                         'give rows with targets, or leave the series out')
     _check_length(t, past)
     for line in other_frequency(t, past): warnings.warn(line, stacklevel=4)
     rows = future_rows(past, t.base, t.calendars, t.config.horizon)
@@ -264,6 +268,19 @@ def rows_ahead(
     if more is not None: more[t.base.time] = like_times(more[t.base.time], past[t.base.time], pd.factorize(more[t.base.series])[0])
     given = pd.concat([x for x in (plans, more) if x is not None], ignore_index=True)
     return past, with_known(rows, t.base, given)
+
+
+def future_source(
+    t: Trained,  # the model
+    past: pd.DataFrame,  # history, as of `rows_ahead`
+    rows: pd.DataFrame,  # rows to be forecast, with known columns
+) -> tuple[Trained, InUnits]:  # the model with scales of new series; one window for each series
+    "Make the windows of the future."
+    table = window_rows(t, past, rows)
+    scaled = with_own_scales(t, table)
+    cut, present = future_panel(scaled, table)
+    windows = Windows(cut, t.config.encoder, t.config.horizon, future=True)
+    return scaled, source_of(scaled, windows, present)
 
 
 def forecast_future(
@@ -277,13 +294,10 @@ def forecast_future(
     parts: list[dict[str, np.ndarray]] = []
     for i in range(0, len(names), _GROUP):
         mine = [x[x[t.base.series].isin(names[i:i + _GROUP])] if len(names) > _GROUP else x for x in (past, rows)]
-        table = window_rows(t, *mine)
-        scaled = with_own_scales(t, table)
-        cut, present = future_panel(scaled, table)
+        scaled, source = future_source(t, *mine)
         if i == 0:
             for line in what_is_new(scaled, *mine): warnings.warn(line, stacklevel=3)
-        windows = Windows(cut, t.config.encoder, t.config.horizon, future=True)
-        parts.append(forecast_windows(scaled, source_of(scaled, windows, present)))
+        parts.append(forecast_windows(scaled, source))
     return rows[[t.base.series, t.base.time]], {y: np.concatenate([p[y] for p in parts]) for y in parts[0]}
 
 # %% ../../nbs/88_forecast.trained.ipynb #72b02185
