@@ -23,7 +23,7 @@ def tft_check(
         from tft_nb.cli.check import check
         return check(args)
 
-    return exit_code('tft_check', job)
+    return exit_code('tft_check', job, argv)
 
 
 def tft_diagnose(
@@ -35,7 +35,7 @@ def tft_diagnose(
         from tft_nb.cli.diagnose import run_diagnosis
         return run_diagnosis(args)
 
-    return exit_code('tft_diagnose', job)
+    return exit_code('tft_diagnose', job, argv)
 
 # %% ../../nbs/98_cli.ipynb #67b9bebb
 def tft_train(
@@ -52,7 +52,7 @@ def tft_train(
         run = args.resume or args.report
         return train(go_on(given(argv), read_run(run)) if run else args)
 
-    return exit_code('tft_train', job)
+    return exit_code('tft_train', job, argv)
 
 # %% ../../nbs/98_cli.ipynb #e611de21
 def tft_predict(
@@ -64,7 +64,7 @@ def tft_predict(
         from tft_nb.cli.predict import run_predict
         return run_predict(args)
 
-    return exit_code('tft_predict', job)
+    return exit_code('tft_predict', job, argv)
 
 
 def tft_backtest(
@@ -76,4 +76,4 @@ def tft_backtest(
         from tft_nb.cli.predict import run_backtest
         return run_backtest(args)
 
-    return exit_code('tft_backtest', job)
+    return exit_code('tft_backtest', job, argv)

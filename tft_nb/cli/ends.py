@@ -6,9 +6,10 @@
 __all__ = ['exit_code']
 
 # %% ../../nbs/90a_cli.ends.ipynb #c88d51e3
+import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..core import InputError, RunStopped
 
@@ -16,17 +17,19 @@ from ..core import InputError, RunStopped
 def exit_code(
     name: str,  # of the command
     job: Callable[[], int],  # what it does; returns 0 or 1
+    argv: Sequence[str] | None = None,  # its options; None: of the command line
 ) -> int:  # 0, 1, 2 or 130
-    "Run a command's job; whatever its user can fix becomes one line on standard error."
-    code, said = 0, ''
+    "Run a command's job; whatever its user can fix becomes one line on standard error, with `--json` a document too."
+    code, said, on = 0, '', '; a run goes on with --resume' if name == 'tft_train' else ''
     before = warnings.showwarning
-    warnings.showwarning = lambda message, *rest: print(f'note: {message}', flush=True)
+    warnings.showwarning = lambda message, *rest: print(f'note: {message}', file=sys.stderr, flush=True)
     try: return job()
     except InputError as e: code, said = 2, str(e)
     except RunStopped as e: code, said = 1, str(e)
-    except OSError as e: code, said = 2, f'cannot read or write ({e}): free some space or correct the path; a run goes on with --resume'
+    except OSError as e: code, said = 2, f'cannot read or write ({e}): free some space or correct the path{on}'
     except MemoryError: code, said = 2, 'the table does not fit into memory: give fewer rows or columns'
-    except KeyboardInterrupt: code, said = 130, 'interrupted; a run that has a folder goes on with --resume FOLDER'
+    except KeyboardInterrupt: code, said = 130, f'interrupted{on}'
     finally: warnings.showwarning = before
     print(f'{name}: {said}', file=sys.stderr)
+    if '--json' in (sys.argv if argv is None else argv): print(json.dumps({'error': said}))
     return code

@@ -43,6 +43,16 @@ def _model(args: argparse.Namespace) -> Forecaster:
     return f
 
 
+_PARQUET = ('.parquet', '.pq')
+
+
+def _check_out(path: str) -> None:
+    "A forecast can be written to this file."
+    if Path(path).suffix.lower() not in ('.csv', *_PARQUET):
+        raise InputError(f'--out must end with .csv or .parquet, got {path!r}: pass another name')
+    if not Path(path).parent.is_dir(): raise InputError(f'--out must lie in a folder, {str(Path(path).parent)!r} is none: make it first')
+
+
 def _short(value: float) -> str:
     "A figure in six digits; whole from a million on."
     return f'{value:.6g}' if abs(value) < 1e6 else f'{value:.0f}'
@@ -52,10 +62,13 @@ def run_predict(
     args: argparse.Namespace,  # options of `tft_predict`
 ) -> int:  # 0: done
     "Forecast with a trained run."
+    if args.time_format and not (args.data or args.future):
+        raise InputError('--time-format tells how the times of --data and --future are written, neither is given: name a file, or leave it out')
+    if args.out: _check_out(args.out)
     f = _model(args)
     history = _chosen(_read(f, args.data) if args.data else f.history_, f.trained_.base.series, args.series)
     ahead = f.predict(history, _read(f, args.future) if args.future else None)
-    if args.out and Path(args.out).suffix in ('.parquet', '.pq'): write_whole(args.out, ahead.to_parquet())
+    if args.out and Path(args.out).suffix in _PARQUET: write_whole(args.out, ahead.to_parquet())
     elif args.out: write_whole(args.out, csv_text(ahead).encode())
     if args.json: print(json.dumps(plain_json(ahead.astype({f.trained_.base.time: str}).to_dict('records')), indent=1))
     elif not args.out: print(csv_text(ahead.assign(**ahead.select_dtypes('float').map(_short))), end='')

@@ -18,7 +18,7 @@ from .report import Folded, report_page
 from ..core import InputError, csv_text, environment, plain_json, write_whole
 from ..forecast import Forecaster, Plan, plot_fans, plot_importance, score_by_series, score_by_step
 from ..forecast.card import measured
-from ..forecast.explain import CAVEATS
+from ..forecast.explain import CAVEATS, SILENT
 from ..forecast.fit import judge_model, last_rows, parts_table
 from ..forecast.judge import outcomes, share_of_network
 from ..model import TFT
@@ -126,8 +126,10 @@ def _importance_section(table: pd.DataFrame) -> list[Any]:
     "What the network looked at, with what such weights do not mean."
     bars = plot_importance(table)
     bars.set_label('mean selection weight of each variable')
-    return ['Mean selection weights. Between two variables a selection is nearly a switch: the layer normalization of two scores is '
-            'nearly a sign.', *CAVEATS, bars]
+    said = ['The weights of the bar say how much of its movement comes from each variable.'] if (table.group == 'bar').any() else []
+    if table.group.str.startswith('bar').all(): return [SILENT, *said, *CAVEATS, bars]
+    return [*said, 'Mean selection weights of the network. Between two variables a selection is nearly a switch: the layer normalization of '
+            'two scores is nearly a sign.', *CAVEATS, bars]
 
 # %% ../../nbs/94b_cli.results.ipynb #34249f7e
 def report(
@@ -136,6 +138,7 @@ def report(
     forecaster: Forecaster,  # with scores
     forecasts: Mapping[str, Mapping[str, Any]],  # of the test windows, by target and name
     ahead: pd.DataFrame | None,  # the next forecast, if there is one
+    note: str,  # why there is none
 ) -> str:  # a self-contained HTML page
     "Write the page with everything that people look at."
     import matplotlib
@@ -146,6 +149,7 @@ def report(
         fan = forecaster.plot(ahead)
         fan.set_label('the last rows and the next forecast of some series')
         sections['The next forecast'] = [fan]
+    else: sections['The next forecast'] = [note]
     everything = pd.DataFrame({'value': {**facts['environment'], **facts['options']}}).map(str)
     size = f"{facts['parameters']:,} parameters, width {job.trained.config.hidden}, encoder {job.args.encoder}, horizon {job.args.horizon}"
     sections |= {'Data': [forecaster.parts_, size, measured(job.trained)], 'Training': _training_section(job),
@@ -170,7 +174,7 @@ def finish(
     ahead, result['note'] = next_forecast(forecaster)
     forecaster.save(job.folder)
     files = {'metrics.json': json.dumps(result, indent=1, allow_nan=False), 'scores.csv': csv_text(forecaster.scores_, index=True),
-             'report.html': report(job, facts, forecaster, forecasts, ahead)}
+             'report.html': report(job, facts, forecaster, forecasts, ahead, result['note'])}
     if ahead is not None: files['forecast.csv'] = csv_text(ahead)
     for name, text in files.items(): write_whole(job.folder / name, text.encode())
     for i, trainer in enumerate(job.trainers):

@@ -17,8 +17,8 @@ WIDTH = 80      # columns of a terminal
 
 def _number(value: object) -> str:
     "Write a figure in three digits; a missing one as nothing, a tiny one as 0."
+    if value is None or value != value: return ''
     if not isinstance(value, float): return str(value)
-    if pd.isna(value): return ''
     return f'{value:.3g}' if abs(value) > 1e-12 else '0'
 
 

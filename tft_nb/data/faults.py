@@ -240,13 +240,13 @@ def _check_numbers(x: pd.Series, role: str) -> None:
         )
 
 
-def _check_finite(x: pd.Series, role: str) -> None:
+def _check_finite(series: pd.Series, x: pd.Series, role: str) -> None:
     "A column of numbers is finite."
     wild = np.isinf(x.to_numpy(float))
     if wild.any():
         raise InputError(
             f'{role} column {x.name!r} must be finite, {wild.sum()} rows are infinite, the first is row '
-            f'{x.index[wild][0]}: correct them, or leave them empty if missing'
+            f'{x.index[wild][0]} of series {series[wild].iloc[0]!r} ({x[wild].iloc[0]}): correct them, or leave them empty if missing'
         )
 
 
@@ -311,7 +311,7 @@ def _check_values(series: pd.Series, x: pd.Series, role: str, trained: bool) -> 
     "A column holds what its role needs."
     if x.name != series.name:
         _check_kind(x, must=role == 'target')
-        if is_real(x): _check_finite(x, role)
+        if is_real(x): _check_finite(series, x, role)
         if is_real(x) and not trained: _check_numbers(x, role)
     if role == 'static': _check_static(series, x)
 

@@ -179,7 +179,12 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         folder: str | Path,  # as of `save`
     ) -> 'Forecaster':  # ready to predict
         "Read a forecaster."
-        return _restored(*read_folder(folder))
+        weights, state = read_folder(folder)
+        try: return _restored(weights, state)
+        except (KeyError, TypeError, RuntimeError) as e:      # an edited record of a version that kept no digest
+            raise InputError(f'{folder} must hold a whole record, it is damaged ({type(e).__name__}: {e}): copy the folder anew') from None
+
+    save_pretrained = save  # the name that a model hub's mixin gives it
 
     def to_onnx(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from .explain import silent
 from .logs import LogNormalizer
 from .score import score_text
 from .trained import Trained
@@ -21,11 +22,11 @@ def use_lines(
 ) -> list[str]:  # Python
     "Say how to forecast with a saved model."
     b, h = t.base, t.config.horizon
-    ask = 'model.predict()', f'the next {h} steps of every series; after newer rows: model.predict(table)'
-    if b.known:
-        names = ', '.join([b.series, b.time, *b.known])
-        ask = 'model.predict(known_future=plan)', f'plan: a table with {names} of the next {h} steps'
-    return ['from tft_nb import Forecaster', "model = Forecaster.load('.')  # this folder", f'print({ask[0]})  # {ask[1]}']
+    load = ['from tft_nb import Forecaster', "model = Forecaster.load('.')  # this folder"]
+    if not b.known: return [*load, f'print(model.predict())  # the next {h} steps of every series; after newer rows: model.predict(table)']
+    names = ', '.join([b.series, b.time, *b.known])
+    return ['import pandas as pd', *load, f"plan = pd.read_csv('plan.csv')  # a table with {names} of the next {h} steps",
+            'print(model.predict(known_future=plan))']
 
 # %% ../../nbs/88d_forecast.card.ipynb #e593be79
 _HEAD = '---\nlibrary_name: tft_nb\ntags:\n- time-series-forecasting\n---\n# Forecaster'      # a model hub reads it
@@ -42,7 +43,8 @@ def measured(
     logs = 'in logs, ' if isinstance(t.targets, LogNormalizer) else ''
     bars = ', '.join(dict.fromkeys(b.name for b in t.bars))
     start = f'the bar ({bars})' if bars else 'a constant'
-    return f'Targets are measured {logs}{_UNITS[t.units]}; the training begins at {start}.'
+    still = ', and the networks add nothing to it' if bars and all(silent(m) for m in t.models) else ''
+    return f'Targets are measured {logs}{_UNITS[t.units]}; the training begins at {start}{still}.'
 
 
 def _inputs(t: Trained) -> list[str]:

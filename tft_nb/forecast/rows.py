@@ -56,7 +56,10 @@ def same_kind(
     frame: pd.DataFrame,  # a result
     like: Any,  # the user's table of pandas, polars or Arrow; None: of pandas
 ) -> Any:  # the result, in the library of the user's table
-    "Give a result in the kind of frame that came in."
-    if like is None or isinstance(like, pd.DataFrame): return frame
-    kind = nw.from_native(like, eager_only=True).implementation
-    return nw.from_dict({c: frame[c].tolist() for c in frame}, backend=kind).to_native()
+    "Give a result in the kind of frame that came in, its columns in their types; times that were text stay times."
+    if like is None: return frame
+    given = nw.from_native(like, eager_only=True)
+    made = nw.from_native(frame)
+    if not isinstance(like, pd.DataFrame): made = nw.from_dict({c: frame[c].tolist() for c in frame}, backend=given.implementation)
+    kept = [c for c in made.columns if c in given.columns and made[c].dtype.is_temporal() == given[c].dtype.is_temporal()]
+    return made.with_columns(*(nw.col(c).cast(given[c].dtype) for c in kept if made[c].dtype != given[c].dtype)).to_native()

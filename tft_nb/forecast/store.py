@@ -54,9 +54,10 @@ def read_folder(
     from safetensors.torch import load
     path = Path(folder)
     try: state, weights = json.loads((path / STATE).read_text(encoding='utf-8')), (path / WEIGHTS).read_bytes()
-    except (OSError, ValueError) as e:
+    except OSError as e:
         raise InputError(f'a forecaster is a folder with {STATE} and {WEIGHTS}, {str(path)!r} is none '
                          f'({type(e).__name__}): pass the folder of Forecaster.save or tft_train') from None
+    except ValueError: raise InputError(f'{path / STATE} must be what was saved, it is damaged: copy the folder anew') from None
     if not isinstance(state, dict) or state.get('format') != FORMAT:
         raise InputError(f'{path / STATE} must be of a forecaster, it is not: pass the folder of Forecaster.save')
     if state.get('version') not in range(1, VERSION + 1):
