@@ -128,7 +128,7 @@ def _plot(v: Verification, top: int) -> Any:
     axes[1].set(xlabel='after (spreads)', ylim=(len(names) - 0.5, -0.5))
     return fig
 
-# %% ../../nbs/49_verify.ipynb #e8a16973
+# %% ../../nbs/49_verify.ipynb #6ca0121d
 def _lines(table: Table, column: Column, bounds: Bounds) -> dict[str, Line]:
     "Run the checks of one column: one line for each name, a failed one where there is one."
     found: dict[str, Line] = {}
@@ -148,6 +148,11 @@ def _fitted_on(scaler: Any, name: Any, column: Column, rows: int) -> float | Non
         return None
     return float(column.pooled.n[0]) if seen == rows else float(seen)
 
+def _kinds(X: Any, names: Collection[Any]) -> dict[Any, _Array]:
+    "Number the kinds of columns of text, where there are 100 at most, with ten rows or more on average."
+    found = {name: pd.factorize(pd.Series(list(X[name]), dtype=object).astype(str))[0] for name in names}
+    return {name: k for name, k in found.items() if 1 <= k.max() < min(100, len(k) // 10)}
+
 # %% ../../nbs/49_verify.ipynb #6c3750f8
 def _goals(table: Table, columns: Mapping[Any, Column], target: Any) -> dict[Any, _Array]:
     "Standardized values of the targets, by the names of their columns; of values, by None."
@@ -164,7 +169,7 @@ def _goals(table: Table, columns: Mapping[Any, Column], target: Any) -> dict[Any
                          f'got {type(target).__name__} of {np.size(target)}: pass one of them')
     return {None: Layout(table.codes[:table.train], table.train).column(None, values, values).z}
 
-# %% ../../nbs/49_verify.ipynb #d3ffe9b6
+# %% ../../nbs/49_verify.ipynb #5c3ffb12
 def _together(table: Table, columns: Mapping[Any, Column], target: Any, bounds: Bounds, known: Collection[Any]) -> Iterator[tuple[Any, Line]]:
     "Run the checks of several columns, and of text."
     train, allowed = table.frames[0], bounds.allowed
@@ -175,8 +180,10 @@ def _together(table: Table, columns: Mapping[Any, Column], target: Any, bounds: 
         yield from [(name, line)] if line else []
     yield from duplicates(list(columns.values()), allowed).items()
     moving = {name: c.z for name, c in columns.items() if c.kind not in ('constant', 'empty')}
-    goals, codes = _goals(table, columns, target), np.sort(table.codes[:table.train])
-    yield from leaks(moving, goals, codes, known, allowed['leak'], allowed['same row']).items()
+    order = np.argsort(table.codes[:table.train], kind='stable')
+    kinds = {name: k[order] for name, k in _kinds(train, table.words).items()}
+    goals, codes = _goals(table, columns, target), table.codes[order]
+    yield from leaks(moving | kinds, goals, codes, known, allowed['leak'], allowed['same row']).items()
 
 
 _FIVE = (0.01, 0.25, 0.5, 0.75, 0.99)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PAST', 'SEASON', 'AHEAD', 'MOST', 'LEAK', 'SAME_ROW', 'COPIED', 'scores', 'Lags', 'residuals', 'Shared', 'compare',
-           'leaks']
+           'encode', 'leaks']
 
 # %% ../../nbs/43_verify.leaks.ipynb #be76795f
 from collections.abc import Collection, Mapping, Sequence
@@ -94,13 +94,28 @@ def compare(
     ahead = np.sqrt(max(1 - (1 - square) * free / max(free - lags.ahead, 1), 0.0))
     return Shared(same, float(ahead), int(np.abs(r).argmax()) + 1)
 
-# %% ../../nbs/43_verify.leaks.ipynb #31ee266a
+# %% ../../nbs/43_verify.leaks.ipynb #1a0271c0
+def encode(
+    kinds: _Array,  # `(row of the table,)`: numbers of the kinds, from 0
+    views: Sequence[_Array],  # `(row of the table,)` each: views of the target
+    lags: Lags,  # places of the rows and of their past
+) -> _Array:  # `(row of the table,)`: mean of the target for each kind
+    "Turn kinds into numbers, by the target's mean some rows ahead."
+    seen = kinds[lags.rows]
+    count = np.bincount(seen, minlength=kinds.max() + 1)
+
+    def means(later: _Array) -> _Array:
+        return np.asarray(np.bincount(seen, later - later.mean(), len(count)) / np.maximum(count, 1))
+    every = (means(y[lags.rows + lead]) for y in views for lead in range(lags.ahead + 1))
+    return max(every, key=lambda mean: float(count @ mean**2))[kinds]
+
+# %% ../../nbs/43_verify.leaks.ipynb #f505d1ef
 LEAK, SAME_ROW = 0.75, 0.97  # correlations allowed: with later rows; with the same row, where no column is said to be known in advance
 COPIED = 0.9  # above it a leak is fatal: nothing but a copy knows so much; allowed with the same row, if known in advance
 
 
 def leaks(
-    columns: Mapping[Any, _Array],  # name → `(row,)`, series after series: standardized values
+    columns: Mapping[Any, _Array],  # name → `(row,)`, series after series: standardized values, or numbers of kinds
     goals: Mapping[Any, _Array],  # the targets, likewise
     codes: _Array,  # `(row,)`: number of the series, in order
     known: Collection[Any] = (),  # columns known in advance
@@ -115,7 +130,8 @@ def leaks(
     for goal, values in goals.items():
         views = [scores(values), scores(np.abs(scores(values)))]
         for name in (n for n in columns if n != goal):
-            x = scores(columns[name])
+            x = columns[name]
+            x = scores(encode(x, views, lags) if x.dtype.kind == 'i' else x)
             found = [compare(x, y, lags) for y in views]
             worse, line = _verdict(found, name in known, leak, np.inf if known else same_row)
             if name not in out or worse > out[name][0]:
