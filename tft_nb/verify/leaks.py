@@ -67,7 +67,7 @@ def residuals(
     rest = np.where(rest.std(0) > 1e-3 * after.std(0), rest, 0.0)      # what is predicted to a thousandth is known already
     return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300))
 
-# %% ../../nbs/43_verify.leaks.ipynb #a121551c
+# %% ../../nbs/43_verify.leaks.ipynb #127d5882
 @dataclass(frozen=True)
 class Shared:
     "What a column's residual shares with the target's."
@@ -90,8 +90,8 @@ def compare(
     own, later = rest[:, 0], rest[:, 1:]
     r = later.T @ own
     square = float(r @ np.linalg.pinv(later.T @ later, rcond=1e-8, hermitian=True) @ r)
-    free = len(rest) - past.shape[1] - 2
-    ahead = np.sqrt(max(1 - (1 - square) * free / max(free - lags.ahead, 1), 0.0))
+    free = len(rest) - past.shape[1]
+    ahead = np.sqrt(max(1 - (1 - square) * free / (free - lags.ahead), 0.0))
     return Shared(same, float(ahead), int(np.abs(r).argmax()) + 1)
 
 # %% ../../nbs/43_verify.leaks.ipynb #1a0271c0
