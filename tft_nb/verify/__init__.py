@@ -108,7 +108,7 @@ class Verification:
         "Show every column before and after: whiskers 1 to 99 %, bar 25 to 75 %, failed ones in red."
         return _plot(self, top)
 
-# %% ../../nbs/49_verify.ipynb #0e9d47ad
+# %% ../../nbs/49_verify.ipynb #ab868dfc
 def _plot(v: Verification, top: int) -> Any:
     "Draw whiskers, bars and medians of the columns before and after scaling."
     import matplotlib.pyplot as plt
@@ -123,17 +123,12 @@ def _plot(v: Verification, top: int) -> Any:
             ax.plot([low, high], [y, y], color=color, lw=1)
             ax.plot([q1, q3], [y, y], color=color, lw=5, solid_capstyle='butt')
             ax.plot(mid, y, '|', color='white', ms=6)
-    shown = v.before.loc[names]
-    power = max(int(np.ceil(np.log10(max(float(shown.abs().max(axis=None)), 10.0)))), 2)
-    powers = [10.0**k for k in range(power, 0, -max(power // 2, 1))]
-    ticks = [-p for p in powers if shown.min(axis=None) < -p / 10] + [0.0] + powers[::-1]
     axes[0].set_xscale('symlog', linthresh=1)
-    axes[0].set(xlabel='before (own unit)', xticks=ticks, xticklabels=[f'{t:.0e}'.replace('e+0', 'e') if t else '0' for t in ticks],
-                yticks=range(len(names)), yticklabels=[str(c) for c in names])
+    axes[0].set(xlabel='before (own unit)', yticks=range(len(names)), yticklabels=[str(c) for c in names])
     axes[1].set(xlabel='after (spreads)', ylim=(len(names) - 0.5, -0.5))
     return fig
 
-# %% ../../nbs/49_verify.ipynb #7ba29487
+# %% ../../nbs/49_verify.ipynb #6ca0121d
 def _lines(table: Table, column: Column, bounds: Bounds) -> dict[str, Line]:
     "Run the checks of one column: one line for each name, a failed one where there is one."
     found: dict[str, Line] = {}
@@ -152,7 +147,6 @@ def _fitted_on(scaler: Any, name: Any, column: Column, rows: int) -> float | Non
     if seen is None or np.ndim(seen):
         return None
     return float(column.pooled.n[0]) if seen == rows else float(seen)
-
 
 def _kinds(X: Any, names: Collection[Any]) -> dict[Any, _Array]:
     "Number the kinds of columns of text, where there are 100 at most, with ten rows or more on average."
@@ -175,7 +169,7 @@ def _goals(table: Table, columns: Mapping[Any, Column], target: Any) -> dict[Any
                          f'got {type(target).__name__} of {np.size(target)}: pass one of them')
     return {None: Layout(table.codes[:table.train], table.train).column(None, values, values).z}
 
-# %% ../../nbs/49_verify.ipynb #08548648
+# %% ../../nbs/49_verify.ipynb #5c3ffb12
 def _together(table: Table, columns: Mapping[Any, Column], target: Any, bounds: Bounds, known: Collection[Any]) -> Iterator[tuple[Any, Line]]:
     "Run the checks of several columns, and of text."
     train, allowed = table.frames[0], bounds.allowed
@@ -185,11 +179,11 @@ def _together(table: Table, columns: Mapping[Any, Column], target: Any, bounds: 
         line = numbers_as_text(list(train[name]), allowed)
         yield from [(name, line)] if line else []
     yield from duplicates(list(columns.values()), allowed).items()
-    order = np.argsort(table.codes[:table.train], kind='stable')
     moving = {name: c.z for name, c in columns.items() if c.kind not in ('constant', 'empty')}
+    order = np.argsort(table.codes[:table.train], kind='stable')
     kinds = {name: k[order] for name, k in _kinds(train, table.words).items()}
-    goals = _goals(table, columns, target)
-    yield from leaks(moving | kinds, goals, table.codes[:table.train][order], known, allowed['leak'], allowed['same row']).items()
+    goals, codes = _goals(table, columns, target), table.codes[order]
+    yield from leaks(moving | kinds, goals, codes, known, allowed['leak'], allowed['same row']).items()
 
 
 _FIVE = (0.01, 0.25, 0.5, 0.75, 0.99)

@@ -32,7 +32,7 @@ def within(
     "Judge a figure by the bound of its check."
     return Line(check, float(figure), bound_text(-np.inf, allowed[check]), bool(figure <= allowed[check]), remedy, 'judge')
 
-# %% ../../nbs/44_verify.rows.ipynb #25ba2988
+# %% ../../nbs/44_verify.rows.ipynb #7fb80455
 def _correlations(columns: Sequence[_Array], rows: int = 100_000) -> _Array:
     "Correlate columns on a scale that tames outliers, some rows at a time."
     def block(first: int) -> _Array: return np.stack([np.arcsinh(np.nan_to_num(z[first:first + rows])) for z in columns])
@@ -40,7 +40,7 @@ def _correlations(columns: Sequence[_Array], rows: int = 100_000) -> _Array:
     mean = sum(block(i).sum(1, keepdims=True) for i in starts) / len(columns[0])
     gram = np.asarray(sum((z := block(i) - mean) @ z.T for i in starts))
     size = np.maximum(np.sqrt(np.diag(gram)), 1e-150)
-    return np.clip(gram / size / size[:, None], -1, 1)      # no rounding goes beyond a perfect copy
+    return np.asarray(gram / size / size[:, None])
 
 
 def duplicates(
@@ -52,7 +52,7 @@ def duplicates(
     if len(some) < 2:
         return {}
     r, flag = _correlations([c.z for c in some]), np.array([c.kind == 'flag' for c in some])
-    r = np.where(flag[:, None] & flag, r, np.abs(r))
+    r = np.where(flag, r, np.abs(r)).clip(max=1)      # no rounding goes beyond a perfect copy
     np.fill_diagonal(r, 0)
     return {c.name: within('duplicate', row.max(), f'keep one: it repeats {some[row.argmax()].name!r}', allowed)
             for c, row in zip(some, r, strict=True)}
