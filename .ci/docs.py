@@ -222,7 +222,8 @@ class Page:
                     return [para([image]), para([{'t': 'Emph', 'c': caption}])]
                 image['c'][2][0] = f'{PAGES[self.path.name][:-5]}_files/{name}'
                 image['c'][0] = ['', ['img-fluid', 'figure-img'], self.size[name]]      # as Quarto writes it
-                return {'t': 'Figure', 'c': [[ident, ['quarto-float', 'figure'], []], [None, [{'t': 'Plain', 'c': caption}]], [{'t': 'Plain', 'c': [image]}]]}
+                plain = lambda x: {'t': 'Plain', 'c': x}
+                return {'t': 'Figure', 'c': [[ident, ['quarto-float', 'figure'], []], [None, [plain(caption)]], [plain([image])]]}
             if 'caption' in classes:
                 return body
             if 'table' in classes and body and ident in self.labels:
