@@ -55,7 +55,7 @@ class Page:
     def __init__(self, path):
         from reference import Filter
         os.environ['IN_TEST'] = '1'     # `nbdev_export()` does nothing
-        self.path, self.bad, self.images, self.alt, self.caption = path, [], {}, {}, {}
+        self.path, self.bad, self.images, self.alt, self.size = path, [], {}, {}, {}
         nb = read_nb(path)
         for c in nb.cells:
             for o in c.get('outputs', []):
@@ -103,6 +103,7 @@ class Page:
                 name = f'{label or "picture-" + c.id}{"" if pictures == 1 else f"-{pictures}"}.{ext}'
                 self.images[name] = join(d[kind]).encode() if ext == 'svg' else base64.b64decode(join(d[kind]))
                 self.alt[name] = str(opts.get('fig-alt', ''))
+                self.size[name] = [[k, str(v)] for k, v in o.get('metadata', {}).get(kind, {}).items()]
                 yield f'::: {{#{name[:-4]} .picture src="{name}"}}\n{opts.get("fig-cap", "")}\n:::'
                 continue
             text = join(d.get('text/markdown') or '')
@@ -110,7 +111,7 @@ class Page:
                 text = f'``````{{=html}}\n{join(d["text/html"])}\n``````'
             elif not text:
                 shown = join(d.get('text/plain') or o.get('text')).rstrip()
-                text = f'``````{{.output}}\n{shown}\n``````' if shown else ''
+                text = f'::: {{.cell-output .cell-output-stdout}}\n``````{{.output}}\n{shown}\n``````\n:::' if shown else ''
             if label.startswith('tbl-') and text:
                 text, label = f':::: {{#{label} .table}}\n::: caption\n{opts.get("tbl-cap", "")}\n:::\n\n{text}\n::::', ''
             if text:
@@ -204,7 +205,7 @@ class Page:
                 if readme:
                     c[1] = re.sub(r'<style.*?</style>', '', c[1], flags=re.S)
                     return json.loads(pandoc(c[1], '-f', 'html', '-t', 'json')[0])['blocks']
-                return raw(f'<div class="rich">{c[1]}</div>')
+                return raw(f'<div class="cell-output cell-output-display">{c[1]}</div>')
             elif t == 'Div':
                 return div(e, *c[0], c[1])
             return e
@@ -220,7 +221,9 @@ class Page:
                     image['c'][2][0] = f'{CFG.nbs_path.name}/figures/{name}'
                     return [para([image]), para([{'t': 'Emph', 'c': caption}])]
                 image['c'][2][0] = f'{PAGES[self.path.name][:-5]}_files/{name}'
-                return {'t': 'Figure', 'c': [[ident, [], []], [None, [{'t': 'Plain', 'c': caption}]], [{'t': 'Plain', 'c': [image]}]]}
+                image['c'][0] = ['', ['img-fluid', 'figure-img'], self.size[name]]      # as Quarto writes it
+                plain = lambda x: {'t': 'Plain', 'c': x}
+                return {'t': 'Figure', 'c': [[ident, ['quarto-float', 'figure'], []], [None, [plain(caption)]], [plain([image])]]}
             if 'caption' in classes:
                 return body
             if 'table' in classes and body and ident in self.labels:
