@@ -46,11 +46,8 @@ def diagnose_batch(
 ) -> Diagnosis:  # `.kind`, `.culprits`, `.remedy`
     "Diagnose a network on a batch of windows."
     c = model.config
-    groups = [f'{g}_{k}' for g in ('known', 'observed', 'static') for k in ('real', 'cat')]
-    names = {g: [n if isinstance(n, str) else n[0] for n in getattr(c, g)] for g in groups}
-    inputs = {k: v for k, v in batch.items() if k in names or (k.endswith('_mask') and k != 'target_mask')}
-    names = {k: v for k, v in names.items() if k in inputs}
-    return diagnose(model, inputs, batch['target'], lambda out, y: quantile_loss(out, y, c.quantiles), names)
+    names = {k: getattr(c, k) for k in batch if k.endswith('_real')}      # categories are codes, without a unit
+    return diagnose(model, batch, batch['target'], lambda out, y: quantile_loss(out, y, c.quantiles), names)
 
 
 def _table_batch(trained: Trained, table: pd.DataFrame) -> tuple[dict[str, Any], pd.Series]:
