@@ -42,7 +42,7 @@ def _model(args: argparse.Namespace) -> Forecaster:
     f.trained_.calendars = replace(calendars, time_format=args.time_format or calendars.time_format)
     return f
 
-
+# %% ../../nbs/97_cli.predict.ipynb #f705749c
 _PARQUET = ('.parquet', '.pq')
 
 
@@ -57,7 +57,7 @@ def _short(value: float) -> str:
     "A figure in six digits; whole from a million on."
     return f'{value:.6g}' if abs(value) < 1e6 else f'{value:.0f}'
 
-
+# %% ../../nbs/97_cli.predict.ipynb #172d1484
 def run_predict(
     args: argparse.Namespace,  # options of `tft_predict`
 ) -> int:  # 0: done
@@ -68,7 +68,7 @@ def run_predict(
     f = _model(args)
     history = _chosen(_read(f, args.data) if args.data else f.history_, f.trained_.base.series, args.series)
     ahead = f.predict(history, _read(f, args.future) if args.future else None)
-    if args.out and Path(args.out).suffix in _PARQUET: write_whole(args.out, ahead.to_parquet())
+    if args.out and Path(args.out).suffix.lower() in _PARQUET: write_whole(args.out, ahead.to_parquet())
     elif args.out: write_whole(args.out, csv_text(ahead).encode())
     if args.json: print(json.dumps(plain_json(ahead.astype({f.trained_.base.time: str}).to_dict('records')), indent=1))
     elif not args.out: print(csv_text(ahead.assign(**ahead.select_dtypes('float').map(_short))), end='')

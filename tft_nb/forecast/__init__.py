@@ -275,7 +275,7 @@ def _moment(time: Any, times: pd.Series) -> Any:
     try: return pd.Timestamp(time) if times.dtype.kind == 'M' else time
     except ValueError: return None
 
-
+# %% ../../nbs/89_forecast.ipynb #dcf5569d
 def _explain(t: Trained, series: Any, time: Any, df: Any, known_future: Any) -> Explanation:
     "What the networks looked at for one forecast."
     frame = _read(t, df)

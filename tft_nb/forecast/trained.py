@@ -269,7 +269,7 @@ def rows_ahead(
     given = pd.concat([x for x in (plans, more) if x is not None], ignore_index=True)
     return past, with_known(rows, t.base, given)
 
-
+# %% ../../nbs/88_forecast.trained.ipynb #f93d49dd
 def future_source(
     t: Trained,  # the model
     past: pd.DataFrame,  # history, as of `rows_ahead`
