@@ -107,7 +107,7 @@ def _no_window(panel: Panel, longest: int, encoder: int, horizon: int) -> str:
     if len(np.unique(panel.run)) > series:
         cures.append('let longer holes pass (max_gap, --max-gap)')
     if panel.trained is not None:
-        cures.append(f'let windows look back over the cut (look_back={encoder} in split)')
+        cures.append(f'let windows look back over the cut (look_back={encoder} in split, --look-back)')
     return (
         f'a window needs encoder {encoder} + horizon {horizon} = {length} consecutive rows of one series, '
         f'the longest run is {longest} rows: {", or ".join(cures)}'
