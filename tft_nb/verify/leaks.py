@@ -67,7 +67,7 @@ def residuals(
     rest = np.where(rest.std(0) > 1e-3 * after.std(0), rest, 0.0)      # what is predicted to a thousandth is known already
     return np.asarray(rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300))
 
-# %% ../../nbs/43_verify.leaks.ipynb #127d5882
+# %% ../../nbs/43_verify.leaks.ipynb #389dbd11
 @dataclass(frozen=True)
 class Shared:
     "What a column's residual shares with the target's."
@@ -85,14 +85,14 @@ def compare(
     "Compare what the past does not predict of a column and of the target."
     past = np.column_stack([lags.at(y, -lags.season, -1), lags.at(x, -lags.past, -1)])
     rest = residuals(np.column_stack([lags.at(x, 0, 0), lags.at(y, 0, lags.ahead)]), past)
-    same = min(abs(float(rest[:, 0] @ rest[:, 1])), 1.0)
+    same = abs(float(rest[:, 0] @ rest[:, 1]))
     rest = residuals(np.delete(rest, 1, axis=1), rest[:, 1:2])
     own, later = rest[:, 0], rest[:, 1:]
     r = later.T @ own
     square = float(r @ np.linalg.pinv(later.T @ later, rcond=1e-8, hermitian=True) @ r)
     free = len(rest) - past.shape[1]
     ahead = np.sqrt(max(1 - (1 - square) * free / (free - lags.ahead), 0.0))
-    return Shared(same, float(ahead), int(np.abs(r).argmax()) + 1)
+    return Shared(min(same, 1.0), min(float(ahead), 1.0), int(np.abs(r).argmax()) + 1)      # no rounding goes beyond a perfect copy
 
 # %% ../../nbs/43_verify.leaks.ipynb #1a0271c0
 def encode(

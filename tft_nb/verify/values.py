@@ -12,7 +12,7 @@ import numpy as np
 from .checks import CONTINUOUS, ROWS, Block, Check, quantile, runs
 from .checks import _Array, _Found, _noise, _some
 
-# %% ../../nbs/41_verify.values.ipynb #682b7c35
+# %% ../../nbs/41_verify.values.ipynb #56acc083
 GAP = 6.0  # smaller ratios are no gap: a level that trends leaves them
 LIGHTEST = 2.5  # no tail counts as lighter: beyond, the ratios are no power law
 
@@ -30,7 +30,7 @@ def gap(
 ) -> _Array:  # `(series,)`, from 0 to 1
     "Give the probability of the least likely gap among the largest tenth of the distances."
     n = np.isfinite(d).sum(1)
-    v = np.maximum(-np.sort(-np.where(np.isfinite(d), d, 0.0), axis=1)[:, :int(n.max()) // 10], 2.0)
+    v = np.maximum(-np.sort(-np.nan_to_num(d), axis=1)[:, :int(n.max()) // 10], 2.0)
     log, j = np.log(v[:, :-1] / v[:, 1:]), np.arange(1, v.shape[1])
     wide = (log >= np.log(GAP)) & (j < (n // 10)[:, None])      # fewer than 20 values have no tail
     unlikely = np.where(wide, tail_index(d)[:, None] * j * log, 0.0).max(1, initial=0.0)
