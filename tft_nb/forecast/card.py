@@ -76,5 +76,6 @@ def model_card(
         '## Use', '```python', *use_lines(t), '```', '',
         '## Data', *_inputs(t), '', '```', parts.to_string(), '```', '',
         '## Training', f'Width {c.hidden}{members}. Options: {chosen}.', measured(t), '',
-        '## Limits', f'At least {t.least} rows of history. Series that training never saw are forecast as unknown ones, measured by their own last rows. {kept}', '']
+        '## Limits', f'At least {t.least} rows of history. Series that training never saw are forecast as unknown ones, measured by '
+        f'their own last rows. {kept}', '']
     return '\n'.join(lines)
