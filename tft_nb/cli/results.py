@@ -126,8 +126,9 @@ def _importance_section(table: pd.DataFrame) -> list[Any]:
     "What the network looked at, with what such weights do not mean."
     bars = plot_importance(table)
     bars.set_label('mean selection weight of each variable')
-    said = ['The weights of the bar say how much of its movement comes from each variable.'] if (table.group == 'bar').any() else []
-    if table.group.str.startswith('bar').all(): return [SILENT, *said, *CAVEATS, bars]
+    of_bar = table.group.str.startswith('bar')      # one group for each target
+    said = ['The weights of the bar say how much of its movement comes from each variable.'] if of_bar.any() else []
+    if of_bar.all(): return [SILENT, *said, *CAVEATS, bars]
     return [*said, 'Mean selection weights of the network. Between two variables a selection is nearly a switch: the layer normalization of '
             'two scores is nearly a sign.', *CAVEATS, bars]
 

@@ -265,8 +265,7 @@ def _fit(f: Forecaster, df: Any) -> Forecaster:
 def _read(t: Trained, df: Any) -> pd.DataFrame:
     "Read a table for a trained model; say which columns have changed their unit or level."
     frame = read_rows(t, df)
-    last = frame.groupby(t.base.series, observed=True, sort=False).tail(1)
-    for line in beyond_training(t, frame, last).values(): warnings.warn(line, stacklevel=4)
+    for line in beyond_training(t, frame).values(): warnings.warn(line, stacklevel=4)
     return frame
 
 

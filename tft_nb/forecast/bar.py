@@ -133,9 +133,7 @@ def number_series(
     series: Any,  # `(row,)` a series in each row
 ) -> Tensor:  # `(row,)` place among the names, from 1; 0 for others
     "Number series as a bar knows them."
-    codes, seen = pd.factorize(np.asarray(series, dtype=object))
-    place = pd.Index(np.array([*names, None], dtype=object)[:-1]).get_indexer(pd.Index(seen, dtype=object)) + 1
-    return torch.from_numpy(place[codes])
+    return torch.from_numpy(pd.Index(names, dtype=object).get_indexer(np.asarray(series, dtype=object)) + 1)
 
 # %% ../../nbs/83a_forecast.bar.ipynb #e015509d
 def _regressed(x: Tensor, y: Tensor, columns: list[int]) -> Tensor:

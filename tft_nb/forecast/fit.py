@@ -22,8 +22,8 @@ from .judge import calibrated_on, compare, score_targets, updated
 from .path import Prepared, prepare
 from .score import verdict
 from .trained import Trained, source_of
-from .units import bar_importance
 from .training import begin_record, derived_inputs, heavy_series, heavy_windows, row_weights, untrained
+from .units import bar_importance
 
 # %% ../../nbs/88c_forecast.fit.ipynb #d1ede212
 def _check_names(spec: PanelSpec) -> None:

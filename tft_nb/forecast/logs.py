@@ -38,8 +38,6 @@ class LogNormalizer:
         "The series that have scales of their own."
         return list(self.normalizer.series_)
 
-
-
     def transform(
         self,
         X: pd.DataFrame,  # rows with all columns, in their own unit

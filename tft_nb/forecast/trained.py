@@ -152,7 +152,7 @@ _SHIFTED = 0.5  # share of a column's values beyond its training range that is w
 def beyond_training(
     t: Trained,  # the model
     past: pd.DataFrame,  # history, as of `read_rows`
-    rows: pd.DataFrame,  # rows to be forecast, with known columns
+    rows: pd.DataFrame | None = None,  # rows to be forecast, with known columns
 ) -> dict[str, str]:  # column → a line, where more than half of its values lie beyond its range in training
     "Find columns whose unit or level has changed; a 0 is 0 in any unit, so that the other values are judged apart."
     inputs = t.inputs
@@ -163,6 +163,7 @@ def beyond_training(
     others = last.assign(**{c: last[c].mask(last[c] == 0) for c in numbers})
     found: dict[str, str] = {}
     for what, x in (('its last values', last), ('its last values other than 0', others), ('its values ahead', rows)):
+        if x is None: continue
         share = clipped(inputs, x[[*by, *(c for c in numbers if c in x)]])
         found = {c: f'{c!r}: {s:.0%} of {what} lie beyond its range in training: its unit or level has changed'
                  for c, s in share.items() if s > _SHIFTED} | found

@@ -142,12 +142,24 @@ def _settle(n: Any) -> None:
     n.centers_, n.scales_ = np.empty((2, len(order) + 1, len(n.names_)))  # row 0 is for unseen series
     n.scalings_ = {}
     for j, (c, s) in enumerate(zip(n.names_, n.stats_, strict=True)):
-        method = n.method.get(c, 'auto') if isinstance(n.method, Mapping) else n.method
+        method = _method_of(n, c)
         center, scale, pooled = _fit_series(n.groups_, j, order, method, n.clip)
-        n.scalings_[c] = f = _fit_column(s, method, n.clip, pooled)
-        own = (scale > 0) & (f.kind in ('continuous', 'zero-inflated'))
-        n.centers_[:, j] = np.append(f.center, np.where(own, center, f.center))
-        n.scales_[:, j] = np.append(f.scale, np.where(own, scale, f.scale))
+        n.scalings_[c] = _fit_column(s, method, n.clip, pooled)
+        _set_rows(n, j, center, scale)
+
+
+def _method_of(n: Any, column: Any) -> str:
+    "Give the method asked for a column."
+    return str(n.method.get(column, 'auto') if isinstance(n.method, Mapping) else n.method)
+
+
+def _set_rows(n: Any, j: int, center: _Array, scale: _Array) -> _Array:
+    "Set center and scale of column `j` for each series, of the whole column where a series has none; tell which have."
+    f = n.scalings_[n.names_[j]]
+    own = (scale > 0) & (f.kind in ('continuous', 'zero-inflated'))
+    n.centers_[:, j] = np.append(f.center, np.where(own, center, f.center))
+    n.scales_[:, j] = np.append(f.scale, np.where(own, scale, f.scale))
+    return np.asarray(own)
 
 # %% ../../nbs/37_normalize.estimator.ipynb #082cb112
 def _merge(n: Any, other: Any) -> None:

@@ -7,12 +7,12 @@ __all__ = ['with_unseen']
 
 # %% ../../nbs/38a_normalize.unseen.ipynb #4a820487
 import copy
-from collections.abc import Mapping
+
 from typing import Any
 
 import numpy as np
 
-from .estimator import Normalizer, _add_series, _by, _match, _series_of
+from .estimator import Normalizer, _add_series, _by, _match, _method_of, _series_of, _set_rows
 from .series import _fit_series
 from .tables import _take
 
@@ -40,13 +40,9 @@ def _enlarged(n: Normalizer, names: list[Any]) -> Normalizer:
     order = np.array([n.groups_.keys[k] for k in every], np.int64)
     n.centers_, n.scales_ = np.empty((2, len(every) + 1, len(n.names_)))  # row 0 is for unseen series
     keep = np.arange(len(every) + 1) <= len(n.series_)
-    for j, (c, f) in enumerate(n.scalings_.items()):
-        method = n.method.get(c, 'auto') if isinstance(n.method, Mapping) else n.method
-        center, scale, _ = _fit_series(n.groups_, j, order, method, n.clip)
-        own = (scale > 0) & (f.kind in ('continuous', 'zero-inflated'))
-        n.centers_[:, j] = np.append(f.center, np.where(own, center, f.center))
-        n.scales_[:, j] = np.append(f.scale, np.where(own, scale, f.scale))
-        keep[1:] |= own
+    for j, c in enumerate(n.names_):
+        center, scale, _ = _fit_series(n.groups_, j, order, _method_of(n, c), n.clip)
+        keep[1:] |= _set_rows(n, j, center, scale)
     n.series_ = [k for k, ok in zip(every, keep[1:], strict=True) if ok]
     n.centers_, n.scales_ = n.centers_[keep], n.scales_[keep]
     return n
